@@ -1,0 +1,98 @@
+"""The one thing a check receives: a card, a snapshot, the machine it is judged for, the policy, what is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Optional, Tuple
+
+import msgspec
+
+from card_doctor.model.card import Card
+from card_doctor.model.snapshot import Accelerator, Package, Platform, Python, Snapshot
+
+if TYPE_CHECKING:
+    from card_doctor.knowledge import Knowledge
+
+Match = Literal["compatible", "series", "exact", "any"]
+FailOn = Literal["error", "warning", "unknown", "never"]
+
+
+class Unknown(Exception):  # noqa: N818  an outcome, not an error
+    """A fact that a check needs is not there; the engine turns it into the outcome `unknown`."""
+
+    def __init__(self, fact: str) -> None:
+        super().__init__(fact)
+        self.fact = fact
+
+
+class NotApplicable(Exception):  # noqa: N818  an outcome, not an error
+    """A check has nothing to ask of this case; the engine turns it into the outcome `skipped`."""
+
+
+class Ignore(msgspec.Struct, frozen=True):
+    """``ignore ID``: an id, a family or ``all``, optionally for one subject, with a reason and a last day."""
+
+    id: str
+    subject: Optional[str] = None
+    reason: Optional[str] = None
+    until: Optional[str] = None
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """How strictly to judge."""
+
+    match: Match = "compatible"
+    fail_on: FailOn = "error"
+    select: Tuple[str, ...] = ()
+    ignore: Tuple[Ignore, ...] = ()
+    precision: Optional[str] = None
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """What the training is judged for. `accelerators` None is unknown, empty is none. `precision` is the
+    mode it will be run in; `assumed` names what was told rather than read ("gpu", "driver", "precision")."""
+
+    driver: Optional[str] = None
+    accelerators: Optional[Tuple[Accelerator, ...]] = None
+    precision: Optional[str] = None
+    assumed: Tuple[str, ...] = ()
+
+
+class Case(msgspec.Struct, frozen=True):
+    """Facts are asked for through the methods: they raise what the engine understands where one is missing."""
+
+    snapshot: Snapshot
+    machine: Machine
+    policy: Policy
+    knowledge: Any
+    card: Optional[Card] = None
+
+    if TYPE_CHECKING:
+        knowledge: Knowledge
+
+    def needs_card(self) -> Card:
+        """The card; NotApplicable without one."""
+        if self.card is None:
+            raise NotApplicable("no card")
+        return self.card
+
+    def needs_python(self) -> Python:
+        if self.snapshot.python is None:
+            raise Unknown("python")
+        return self.snapshot.python
+
+    def needs_platform(self) -> Platform:
+        if self.snapshot.platform is None:
+            raise Unknown("platform")
+        return self.snapshot.platform
+
+    def needs_accelerators(self) -> Tuple[Accelerator, ...]:
+        if self.machine.accelerators is None:
+            raise Unknown("gpu")
+        return self.machine.accelerators
+
+    def package(self, name: str) -> Optional[Package]:
+        """The installed distribution of that normalised name, or None where it is surely not there."""
+        package = self.snapshot.packages.get(name)
+        if package is None and not self.snapshot.complete:
+            raise Unknown(f"package {name}")
+        return package
