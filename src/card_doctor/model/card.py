@@ -53,7 +53,8 @@ class TroubleshootingCase(msgspec.Struct, frozen=True):
 
 class Card(msgspec.Struct, frozen=True):
     """One model card. Versions are as printed (``1.9.1+cu111``) under distribution names; hyperparameters
-    under the Trainer's names; metrics without ``eval_``; `results` is the table, one mapping a row."""
+    under the Trainer's names; metrics without ``eval_``; `results` is the table, one mapping a row.
+    """
 
     name: str
     source: Source

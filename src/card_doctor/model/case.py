@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Optional, Tuple
+from typing import Literal, Optional, Tuple
 
 import msgspec
 
 from card_doctor.model.card import Card
+from card_doctor.model.facts import Knowledge
 from card_doctor.model.snapshot import Accelerator, Package, Platform, Python, Snapshot
-
-if TYPE_CHECKING:
-    from card_doctor.knowledge import Knowledge
 
 Match = Literal["compatible", "series", "exact", "any"]
 FailOn = Literal["error", "warning", "unknown", "never"]
@@ -49,7 +47,8 @@ class Policy(msgspec.Struct, frozen=True):
 
 class Machine(msgspec.Struct, frozen=True):
     """What the training is judged for. `accelerators` None is unknown, empty is none. `precision` is the
-    mode it will be run in; `assumed` names what was told rather than read ("gpu", "driver", "precision")."""
+    mode it will be run in; `assumed` names what was told rather than read ("gpu", "driver", "precision").
+    """
 
     driver: Optional[str] = None
     accelerators: Optional[Tuple[Accelerator, ...]] = None
@@ -63,11 +62,8 @@ class Case(msgspec.Struct, frozen=True):
     snapshot: Snapshot
     machine: Machine
     policy: Policy
-    knowledge: Any
+    knowledge: Knowledge
     card: Optional[Card] = None
-
-    if TYPE_CHECKING:
-        knowledge: Knowledge
 
     def needs_card(self) -> Card:
         """The card; NotApplicable without one."""

@@ -13,7 +13,8 @@ SEVERITIES: Tuple[Severity, ...] = ("error", "warning", "note")
 
 class Remedy(msgspec.Struct, frozen=True):
     """One way out. kind ``pin`` and ``install`` carry a PEP 508 requirement, ``remove`` a distribution name;
-    ``python``, ``setting`` and ``driver`` are for a person: their `text` says what to do."""
+    ``python``, ``setting`` and ``driver`` are for a person: their `text` says what to do.
+    """
 
     kind: Literal["pin", "install", "remove", "python", "setting", "driver", "hardware"]
     requirement: Optional[str] = None
@@ -30,7 +31,8 @@ class Place(msgspec.Struct, frozen=True):
 
 class Finding(msgspec.Struct, frozen=True):
     """`message` is one line, `because` the reason; `remedies` are alternatives, the best first;
-    `details` are what follows from the same cause, one line each."""
+    `details` are what follows from the same cause, one line each.
+    """
 
     id: str
     severity: Severity

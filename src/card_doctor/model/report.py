@@ -14,8 +14,17 @@ from card_doctor.model.snapshot import Gap, Snapshot, TorchBuild
 Trains = Literal["yes", "at-risk", "no", "unknown"]
 Matches = Literal["exact", "same-series", "newer", "differs", "unknown"]
 Level = Literal[
-    "exact", "same-release", "same-series", "newer-minor", "older-minor", "newer-major", "older-major",
-    "range-met", "range-missed", "missing", "unreadable",
+    "exact",
+    "same-release",
+    "same-series",
+    "newer-minor",
+    "older-minor",
+    "newer-major",
+    "older-major",
+    "range-met",
+    "range-missed",
+    "missing",
+    "unreadable",
 ]
 Outcome = Literal["passed", "found", "skipped", "unknown", "crashed"]
 
@@ -46,7 +55,8 @@ class CheckResult(msgspec.Struct, frozen=True):
 
 class JoinedRemedy(msgspec.Struct, frozen=True):
     """Requirements that satisfy all findings together, and the one command that installs them.
-    `proven` says that the set was judged again by the same checks, and found free of what it is to mend."""
+    `proven` says that the set was judged again by the same checks, and found free of what it is to mend.
+    """
 
     requirements: Tuple[str, ...]
     command: str

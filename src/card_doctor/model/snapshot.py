@@ -7,7 +7,9 @@ from typing import Dict, Literal, Optional, Tuple
 import msgspec
 
 GapReason = Literal["absent", "failed", "timeout", "not-asked"]
-SourceKind = Literal["interpreter", "snapshot", "pip-inspect", "pylock", "uv-lock", "requirements", "conda", "cyclonedx"]
+SourceKind = Literal[
+    "interpreter", "snapshot", "pip-inspect", "pylock", "uv-lock", "requirements", "conda", "cyclonedx"
+]
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -76,7 +78,8 @@ class Accelerator(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Snapshot(msgspec.Struct, frozen=True):
     """An environment at one moment. `complete` is False where a package not named may still be there
-    (a requirements file). `accelerators` None means unknown; empty means that there is none."""
+    (a requirements file). `accelerators` None means unknown; empty means that there is none.
+    """
 
     source: SourceKind
     schema: str = "card-doctor/snapshot/1"

@@ -1,0 +1,96 @@
+"""What card-doctor knows, as values: releases, hazards, and the knowledge that a check may ask."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Literal, Mapping, Optional, Protocol, Tuple
+
+import msgspec
+
+
+class Build(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a torch release was built with, by the default wheel of the package index.
+    `architectures` are torch's own names ("sm_70", "compute_90").
+    """
+
+    cuda: Optional[str] = None
+    cudnn: Optional[str] = None
+    triton: Optional[str] = None
+    architectures: Tuple[str, ...] = ()
+
+
+class Release(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One release of one distribution. `wheels` are wheel tags ("cp39-cp39-manylinux1_x86_64"), `requires`
+    its Requires-Dist on distributions that we know, `date` the day of its first upload.
+    """
+
+    version: str
+    date: str
+    wheels: Tuple[str, ...] = ()
+    sdist: bool = False
+    yanked: bool = False
+    requires_python: Optional[str] = None
+    requires: Tuple[str, ...] = ()
+    extras: Tuple[str, ...] = ()
+    build: Optional[Build] = None
+
+
+class Reproduction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Pins that break, one line of Python that shows it, and the change after which the line passes."""
+
+    python: str
+    pins: Tuple[str, ...]
+    run: str
+    remedy: Tuple[str, ...]
+    date: Optional[str] = None  # what the pins do not name is resolved as of this day
+
+
+class Hazard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A combination that breaks although nothing declares it: all of `when` (specifiers on installed
+    distributions), `missing`, `python` and `marker` (PEP 508) hold. `scope` is ``import``, ``train`` or
+    ``feature:<name>``; `proof` says whether it was seen to fail or is only reported; `remedies` are
+    alternatives, each a requirement or ``-name`` for a removal.
+    """
+
+    id: str
+    scope: str
+    message: str
+    symptom: str
+    because: str
+    remedies: Tuple[str, ...]
+    evidence: Tuple[str, ...]
+    proof: Literal["reproduced", "reported"]
+    when: Dict[str, str] = {}
+    missing: Tuple[str, ...] = ()
+    python: Optional[str] = None
+    marker: Optional[str] = None
+    subject: Optional[str] = None  # the distribution that a reader would change; else the first of `when`
+    explains: Optional[str] = None  # a derived finding that this one puts into words
+    reproduction: Optional[Reproduction] = None
+
+
+class Enforced(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`distribution` compares its own declared requirement on each of `names` when it is imported, and stops."""
+
+    distribution: str
+    versions: str
+    names: Tuple[str, ...]
+    evidence: Tuple[str, ...]
+
+
+class Knowledge(Protocol):
+    """What a check may ask. Nothing is read from disk before it is asked for."""
+
+    @property
+    def digest(self) -> str: ...
+
+    def releases(self, distribution: str) -> Mapping[str, Release]:
+        """By version as the index writes it; empty where nothing is known of that distribution."""
+        ...
+
+    def hazards(self) -> Tuple[Hazard, ...]: ...
+
+    def enforced(self) -> Tuple[Enforced, ...]: ...
+
+    def hardware(self) -> Any:
+        """GPUs, CUDA toolkits and drivers."""
+        ...
