@@ -32,7 +32,7 @@ class MatrixError(CardDoctorError):
     kind = "matrix"
 
 
-class EnvironmentUnreadable(CardDoctorError):
+class EnvironmentReadError(CardDoctorError):
     """An interpreter that can't be run, or a file that is none of the known kinds."""
 
     kind = "environment"
