@@ -1,0 +1,140 @@
+"""Runs the checks on a case: one that lacks a fact is unknown, one that raises costs its own line only."""
+
+from __future__ import annotations
+
+from typing import Iterable, List, Sequence, Tuple
+
+from card_doctor.checks.registry import CheckInfo
+from card_doctor.model import (
+    SEVERITIES,
+    Case,
+    CheckResult,
+    Finding,
+    Ignore,
+    Ignored,
+    NotApplicable,
+    Unknown,
+    Verdict,
+    VersionRow,
+)
+from card_doctor.model.report import Matches, Trains
+
+BREAKS = ("yes", "maybe", "no")
+# The families whose facts decide whether training runs.
+DECISIVE = ("packages", "python", "accelerator", "amp")
+MATCHES: Sequence[Matches] = ("exact", "same-series", "newer", "unknown", "differs")  # from best to worst
+
+
+def names(selector: str, finding_or_check_id: str, subject: str = "") -> bool:
+    """Does ``FAMILY``, ``FAMILY/SLUG`` or either with ``:SUBJECT`` name this id (and this subject)?"""
+    wanted, _, wanted_subject = selector.partition(":")
+    family = finding_or_check_id.partition("/")[0]
+    return wanted in {"all", family, finding_or_check_id} and wanted_subject in {"", subject}
+
+
+def _family(selector: str) -> str:
+    return selector.partition(":")[0].partition("/")[0]
+
+
+def run(checks: Iterable[CheckInfo], case: Case) -> Tuple[List[Finding], List[CheckResult]]:
+    """The findings in their final order, and what became of every check. `policy.select` picks among both:
+    a selector may name a check, a finding that one of several checks of a family makes, or a whole family.
+    """
+    select = case.policy.select
+    findings: List[Finding] = []
+    results: List[CheckResult] = []
+    for check in checks:
+        if select and not any(_family(selector) in {"all", check.family} for selector in select):
+            continue
+        found, result = _run_one(check, case)
+        if select:
+            found = [
+                finding
+                for finding in found
+                if any(names(s, finding.id, finding.subject) or names(s, check.id, finding.subject) for s in select)
+            ]
+            if not found and not any(names(selector.partition(":")[0], check.id) for selector in select):
+                continue
+        findings += found
+        results.append(result)
+    findings.sort(key=order)
+    return findings, results
+
+
+def _run_one(check: CheckInfo, case: Case) -> Tuple[List[Finding], CheckResult]:
+    """What was found before a fact was missing stays found: half an answer is better than none."""
+    found: List[Finding] = []
+    try:
+        found.extend(check.function(case))
+    except NotApplicable as why:
+        return found, CheckResult(check.id, "skipped", str(why))
+    except Unknown as missing:
+        return found, CheckResult(check.id, "unknown", f"not known: {missing.fact}")
+    except Exception as error:  # noqa: BLE001  one broken check must not cost the others
+        return found, CheckResult(check.id, "crashed", f"{type(error).__name__}: {error}")
+    return found, CheckResult(check.id, "found" if found else "passed")
+
+
+def order(finding: Finding) -> Tuple[int, int, str, str, str]:
+    """A total order: what breaks first, then by severity, then by name."""
+    return (
+        BREAKS.index(finding.breaks),
+        SEVERITIES.index(finding.severity),
+        finding.id,
+        finding.subject,
+        finding.message,
+    )
+
+
+def split_ignored(
+    findings: Iterable[Finding], ignores: Sequence[Ignore]
+) -> Tuple[Tuple[Finding, ...], Tuple[Ignored, ...], Tuple[Ignore, ...]]:
+    """What stands, what is ignored, and the ignores that match nothing."""
+    standing: List[Finding] = []
+    ignored: List[Ignored] = []
+    used = set()
+    for finding in findings:
+        for ignore in ignores:
+            if names(ignore.id, finding.id, finding.subject) and ignore.subject in {None, finding.subject}:
+                used.add(ignore)
+                ignored.append(Ignored(finding, ignore.reason, ignore.until))
+                break
+        else:
+            standing.append(finding)
+    return tuple(standing), tuple(ignored), tuple(ignore for ignore in ignores if ignore not in used)
+
+
+def verdict(
+    case: Case, findings: Sequence[Finding], results: Sequence[CheckResult], versions: Sequence[VersionRow]
+) -> Verdict:
+    """The two answers, as `interface.md` defines them; `findings` include the ignored ones."""
+    return Verdict(_trains(case, findings, results), _matches(versions))
+
+
+def _trains(case: Case, findings: Sequence[Finding], results: Sequence[CheckResult]) -> Trains:
+    if any(finding.breaks == "yes" for finding in findings):
+        return "no"
+    if any(finding.breaks == "maybe" for finding in findings):
+        return "at-risk"
+    decisive = [result for result in results if result.id.partition("/")[0] in DECISIVE]
+    nothing_to_train = case.card is None and "torch" not in case.snapshot.packages
+    if not decisive or nothing_to_train or any(result.outcome in {"unknown", "crashed"} for result in decisive):
+        return "unknown"
+    return "yes"
+
+
+def _matches(versions: Sequence[VersionRow]) -> Matches:
+    if not versions:
+        return "unknown"
+    return max((matches_of(row) for row in versions), key=MATCHES.index)
+
+
+def matches_of(row: VersionRow) -> Matches:
+    """What one distribution's level says of `matches`."""
+    if row.level in {"exact", "same-release", "range-met"}:
+        return "exact"
+    if row.level == "same-series":
+        return "same-series"
+    if row.level in {"newer-minor", "newer-major"}:
+        return "newer"
+    return "unknown" if row.level == "unreadable" else "differs"

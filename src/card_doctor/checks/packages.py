@@ -1,0 +1,230 @@
+"""`packages/`: do the installed distributions work together?"""
+
+from __future__ import annotations
+
+import re
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from card_doctor.checks.registry import check
+from card_doctor.checks.requirements import (
+    Declared,
+    declared_by_all,
+    extras_of,
+    holds,
+    name_of,
+    normalise,
+    requirements_of,
+)
+from card_doctor.knowledge.hazards import matching
+from card_doctor.model import Breaks, Case, Enforced, Finding, Hazard, NotApplicable, Package, Remedy, Severity, Unknown
+
+# Extras that a training run uses: their requirements hold in practice although nobody asked for the extra
+# (transformers declares torch and accelerate for its Trainer so, and nowhere else). Extras for developers
+# (dev, tests, docs, quality, ...) pin what their CI uses and say nothing of a user's environment.
+USED_EXTRAS = frozenset(
+    {"torch", "accelerate", "train", "training", "trainer", "deepspeed", "peft", "quantization", "sentencepiece"}
+)
+
+
+class _Violation(NamedTuple):
+    by: Package
+    declared: Declared
+
+
+@check("packages/declared-requirement", severity="error")
+def declared_requirement(case: Case) -> Iterator[Finding]:
+    """Does every requirement hold that an installed distribution declares?
+
+    The same question as `pip check`, with its markers and extras of extras. A requirement that does not hold is
+    no proof that training fails: one in five environments that train violate one. It breaks for sure only where
+    the package compares it itself when it is imported, as transformers does with its core dependencies.
+
+    Example: transformers 4.44.2 requires tokenizers >=0.19,<0.20, and 0.23.3 is installed.
+    Remedy: install a release in the range.
+    """
+    installed = _installed(case)
+    violated: Dict[str, List[_Violation]] = {}
+    unknown: Set[str] = set()
+    for by, declared in declared_by_all(installed, case.snapshot.python):
+        package = installed.get(declared.name)
+        if package is None and not case.snapshot.complete:
+            unknown.add(declared.name)
+        elif package is None or not holds(declared, package.version):
+            violated.setdefault(declared.name, []).append(_Violation(by, declared))
+    for name in sorted(violated):
+        yield _declared_finding(case, name, violated[name])
+    if unknown:
+        raise Unknown("whether these are installed: " + ", ".join(sorted(unknown)))
+
+
+def _declared_finding(case: Case, name: str, violations: List[_Violation]) -> Finding:
+    violations = sorted(violations, key=lambda violation: not _is_enforced(case, violation))
+    first = violations[0]
+    enforced = _is_enforced(case, first)
+    package = case.snapshot.packages.get(name)
+    others = len(violations) - 1
+    requires = f"{first.by.name} {first.by.version} requires {first.declared.text}"
+    return Finding(
+        id="packages/declared-requirement",
+        severity="error" if enforced else "warning",
+        subject=name,
+        found=package.version if package else None,
+        needs=str(first.declared.specifier) or "any release",
+        message=f"{requires}, and {f'{name} {package.version}' if package else f'no {name}'} is installed"
+        + (f" (so do {others} others)" if others > 1 else " (so does 1 other)" if others else ""),
+        because=f"{first.by.name} compares this itself when it is imported, and stops."
+        if enforced
+        else "Its authors declare it; nothing shows that training fails without it.",
+        breaks="yes" if enforced else "maybe",
+        evidence=enforced.evidence if enforced else (),
+        remedies=(Remedy("pin" if package else "install", _joined(name, violations)),),
+        details=tuple(f"{v.by.name} {v.by.version} requires {v.declared.text}" for v in violations[1:]),
+    )
+
+
+def _joined(name: str, violations: List[_Violation]) -> str:
+    """One requirement for all who require it, where they agree; else that of the first."""
+    together = SpecifierSet(",".join(str(violation.declared.specifier) for violation in violations))
+    return f"{name}{together}"
+
+
+def _is_enforced(case: Case, violation: _Violation) -> Optional[Enforced]:
+    for enforced in case.knowledge.enforced():
+        if enforced.distribution == violation.by.name and violation.declared.name in enforced.names:
+            try:
+                if SpecifierSet(enforced.versions).contains(violation.by.version, prereleases=True):
+                    return enforced
+            except InvalidVersion:
+                continue
+    return None
+
+
+@check("packages/soft-requirement", severity="warning")
+def soft_requirement(case: Case) -> Iterator[Finding]:
+    """Does what a distribution requires for training hold, where it hides that behind an extra?
+
+    transformers requires torch and accelerate only for its extra `torch`; checkers of requirements never look
+    there. Lower bounds and exclusions are looked at, for packages that are installed. Upper bounds and pins in
+    extras mostly describe the authors' CI, so they are not.
+
+    Example: transformers 4.57.6 [torch] wants torch>=2.2, and 2.1.2 is installed.
+    Remedy: install a release in the range.
+    """
+    installed = _installed(case)
+    for package in installed.values():
+        missed: Dict[str, Declared] = {}
+        for declared in _soft(package, case, installed):
+            lower = SpecifierSet(
+                ",".join(str(one) for one in declared.specifier if one.operator in {">=", ">", "!=", "~="})
+            )
+            declared = declared._replace(specifier=lower)
+            if not holds(declared, installed[declared.name].version):
+                missed.setdefault(declared.name, declared)
+        for name, declared in sorted(missed.items()):
+            here = installed[name].version
+            yield Finding(
+                id="packages/soft-requirement",
+                severity="warning",
+                subject=name,
+                found=here,
+                needs=str(declared.specifier),
+                message=f"{package.name} {package.version} [{declared.extra}] wants {name}{declared.specifier}, "
+                f"and {name} {here} is installed",
+                because=f"It is declared for the extra `{declared.extra}` alone, so no checker of requirements sees it.",
+                breaks="maybe",
+                remedies=(Remedy("pin", f"{name}{declared.specifier}"),),
+            )
+
+
+def _soft(package: Package, case: Case, installed: Dict[str, Package]) -> Iterator[Declared]:
+    """Requirements of an extra that training uses, on what is installed; hard ones on the same package win."""
+    candidates = [
+        text
+        for text in package.requires
+        if name_of(text) in installed and any(_is_used(extra, name_of(text)) for extra in extras_of(text))
+    ]
+    if not candidates:
+        return
+    extras = frozenset(extra for text in candidates for extra in extras_of(text) if _is_used(extra, name_of(text)))
+    for declared in requirements_of(package, case.snapshot.python, extras):
+        if declared.extra and declared.name in installed and _is_used(declared.extra, declared.name):
+            yield declared
+
+
+def _is_used(extra: str, target: Optional[str]) -> bool:
+    return extra in USED_EXTRAS or extra == target
+
+
+@check("packages/hazard", severity="error")
+def hazard(case: Case) -> Iterator[Finding]:
+    """Is this one of the combinations that are known to break although nothing declares it?
+
+    Each hazard has an id of its own (`packages/<slug>`), a scope and its evidence: `card-doctor explain` shows
+    it. Those that break an import or the training loop are errors where they were seen to fail; those of one
+    feature (TensorBoard, resuming, ...) are notes, since only its users meet them.
+
+    Example: torch 1.9.1 beside numpy 2.0.2: `torch.zeros(2).numpy()` raises `Numpy is not available`.
+    Remedy: the finding's own; all of them are joined into one command.
+    """
+    installed = {name: version for name, version in _versions(_installed(case)) if version is not None}
+    python = case.snapshot.python
+    for one in matching(
+        case.knowledge.hazards(),
+        installed,
+        python.version if python else None,
+        python.markers if python else {},
+        case.snapshot.complete,
+    ):
+        yield _hazard_finding(one, case.snapshot.packages)
+
+
+def _hazard_finding(one: Hazard, packages: Dict[str, Package]) -> Finding:
+    subject = one.subject or next(iter(one.when))
+    breaks, severity = _weight(one)
+    versions = {name: packages[name].version for name in one.when}
+    return Finding(
+        id=f"packages/{one.id}",
+        severity=severity,
+        subject=subject,
+        found=packages[subject].version if subject in packages else None,
+        needs=next((text for text in one.remedies if name_of(text) == subject), None),
+        message=re.sub(
+            r"\{([^{}]+)\}", lambda match: versions.get(normalise(match.group(1)), match.group(0)), one.message
+        ),
+        because=one.because,
+        breaks=breaks,
+        evidence=one.evidence,
+        remedies=tuple(_remedy(text, packages) for text in one.remedies),
+        details=(f"fails with: {one.symptom}",),
+    )
+
+
+def _weight(one: Hazard) -> Tuple[Breaks, Severity]:
+    if one.scope.startswith("feature:"):
+        return "no", "note"
+    return ("yes", "error") if one.proof == "reproduced" else ("maybe", "warning")
+
+
+def _remedy(text: str, packages: Dict[str, Package]) -> Remedy:
+    if text.startswith("-"):
+        return Remedy("remove", text[1:])
+    return Remedy("pin" if name_of(text) in packages else "install", text)
+
+
+def _installed(case: Case) -> Dict[str, Package]:
+    if not case.snapshot.packages:
+        if case.snapshot.complete:
+            raise NotApplicable("no distribution is installed")
+        raise Unknown("the installed distributions")
+    return case.snapshot.packages
+
+
+def _versions(packages: Dict[str, Package]) -> Iterable[Tuple[str, Optional[Version]]]:
+    for name, package in packages.items():
+        try:
+            yield name, Version(package.version)
+        except InvalidVersion:
+            yield name, None
