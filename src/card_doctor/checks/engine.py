@@ -13,6 +13,7 @@ from card_doctor.model import (
     Ignore,
     Ignored,
     NotApplicable,
+    Report,
     Unknown,
     Verdict,
     VersionRow,
@@ -88,20 +89,27 @@ def order(finding: Finding) -> Tuple[int, int, str, str, str]:
 
 def split_ignored(
     findings: Iterable[Finding], ignores: Sequence[Ignore]
-) -> Tuple[Tuple[Finding, ...], Tuple[Ignored, ...], Tuple[Ignore, ...]]:
-    """What stands, what is ignored, and the ignores that match nothing."""
+) -> Tuple[Tuple[Finding, ...], Tuple[Ignored, ...]]:
+    """What stands, and what is ignored."""
     standing: List[Finding] = []
     ignored: List[Ignored] = []
-    used = set()
     for finding in findings:
-        for ignore in ignores:
-            if names(ignore.id, finding.id, finding.subject) and ignore.subject in {None, finding.subject}:
-                used.add(ignore)
-                ignored.append(Ignored(finding, ignore.reason, ignore.until))
-                break
-        else:
+        ignore = next((one for one in ignores if _ignores(one, finding)), None)
+        if ignore is None:
             standing.append(finding)
-    return tuple(standing), tuple(ignored), tuple(ignore for ignore in ignores if ignore not in used)
+        else:
+            ignored.append(Ignored(finding, ignore.reason, ignore.until))
+    return tuple(standing), tuple(ignored)
+
+
+def _ignores(ignore: Ignore, finding: Finding) -> bool:
+    return names(ignore.id, finding.id, finding.subject) and ignore.subject in {None, finding.subject}
+
+
+def unused(ignores: Sequence[Ignore], reports: Sequence[Report]) -> Tuple[Ignore, ...]:
+    """The ignores that silence nothing in any report: they can go."""
+    silenced = [one.finding for report in reports for one in report.ignored]
+    return tuple(ignore for ignore in ignores if not any(_ignores(ignore, finding) for finding in silenced))
 
 
 def verdict(

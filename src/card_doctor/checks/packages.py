@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from contextlib import suppress
+from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -27,6 +28,8 @@ from card_doctor.model import Breaks, Case, Enforced, Finding, Hazard, NotApplic
 USED_EXTRAS = frozenset(
     {"torch", "accelerate", "train", "training", "trainer", "deepspeed", "peft", "quantization", "sentencepiece"}
 )
+
+_PLACEHOLDER = re.compile(r"\{([^{}]+)\}")  # {torch}: the installed version
 
 
 class _Violation(NamedTuple):
@@ -117,10 +120,6 @@ def soft_requirement(case: Case) -> Iterator[Finding]:
     for package in installed.values():
         missed: Dict[str, Declared] = {}
         for declared in _soft(package, case, installed):
-            lower = SpecifierSet(
-                ",".join(str(one) for one in declared.specifier if one.operator in {">=", ">", "!=", "~="})
-            )
-            declared = declared._replace(specifier=lower)
             if not holds(declared, installed[declared.name].version):
                 missed.setdefault(declared.name, declared)
         for name, declared in sorted(missed.items()):
@@ -133,7 +132,7 @@ def soft_requirement(case: Case) -> Iterator[Finding]:
                 needs=str(declared.specifier),
                 message=f"{package.name} {package.version} [{declared.extra}] wants {name}{declared.specifier}, "
                 f"and {name} {here} is installed",
-                because=f"It is declared for the extra `{declared.extra}` alone, so no checker of requirements sees it.",
+                because=f"It is declared for the extra `{declared.extra}` alone: checkers of requirements don't look.",
                 breaks="maybe",
                 remedies=(Remedy("pin", f"{name}{declared.specifier}"),),
             )
@@ -151,7 +150,11 @@ def _soft(package: Package, case: Case, installed: Dict[str, Package]) -> Iterat
     extras = frozenset(extra for text in candidates for extra in extras_of(text) if _is_used(extra, name_of(text)))
     for declared in requirements_of(package, case.snapshot.python, extras):
         if declared.extra and declared.name in installed and _is_used(declared.extra, declared.name):
-            yield declared
+            yield declared._replace(specifier=_lower_bounds(declared.specifier))
+
+
+def _lower_bounds(specifier: SpecifierSet) -> SpecifierSet:
+    return SpecifierSet(",".join(str(one) for one in specifier if one.operator in {">=", ">", "!=", "~="}))
 
 
 def _is_used(extra: str, target: Optional[str]) -> bool:
@@ -169,11 +172,10 @@ def hazard(case: Case) -> Iterator[Finding]:
     Example: torch 1.9.1 beside numpy 2.0.2: `torch.zeros(2).numpy()` raises `Numpy is not available`.
     Remedy: the finding's own; all of them are joined into one command.
     """
-    installed = {name: version for name, version in _versions(_installed(case)) if version is not None}
     python = case.snapshot.python
     for one in matching(
         case.knowledge.hazards(),
-        installed,
+        _readable_versions(_installed(case)),
         python.version if python else None,
         python.markers if python else {},
         case.snapshot.complete,
@@ -222,9 +224,9 @@ def _installed(case: Case) -> Dict[str, Package]:
     return case.snapshot.packages
 
 
-def _versions(packages: Dict[str, Package]) -> Iterable[Tuple[str, Optional[Version]]]:
+def _readable_versions(packages: Dict[str, Package]) -> Dict[str, Version]:
+    versions = {}
     for name, package in packages.items():
-        try:
-            yield name, Version(package.version)
-        except InvalidVersion:
-            yield name, None
+        with suppress(InvalidVersion):
+            versions[name] = Version(package.version)
+    return versions

@@ -7,7 +7,7 @@ from typing import Any, Dict, Literal, Optional, Tuple
 import msgspec
 
 from card_doctor.model.card import Card
-from card_doctor.model.case import Machine, Policy
+from card_doctor.model.case import Ignore, Machine, Policy
 from card_doctor.model.finding import Finding, Ignored
 from card_doctor.model.snapshot import Gap, Snapshot, TorchBuild
 
@@ -131,4 +131,5 @@ class Document(msgspec.Struct, frozen=True):
     exit_code: int
     counts: Counts
     reports: Tuple[Report, ...]
+    unused_ignores: Tuple[Ignore, ...] = ()  # they match no finding any more
     schema: str = "card-doctor/report/1"

@@ -1,0 +1,216 @@
+"""One run of `check`: cards and an environment in, the document out. The way through the house, in order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import List, Optional, Sequence, Tuple
+
+import msgspec
+
+from card_doctor import __version__
+from card_doctor.checks import engine, versions
+from card_doctor.checks.registry import CheckInfo, all_checks
+from card_doctor.errors import CardError
+from card_doctor.knowledge import Matrices
+from card_doctor.model import (
+    Accelerator,
+    Card,
+    Case,
+    Counts,
+    Document,
+    Environment,
+    Finding,
+    Machine,
+    Policy,
+    Report,
+    Snapshot,
+    Source,
+    Tool,
+    Verdict,
+)
+from card_doctor.planning import install_command, join
+
+# Only what can be installed mends these; a GPU can't be.
+MENDABLE = ("versions", "packages", "python")
+
+
+def run(
+    cards: Sequence[Optional[str]],
+    *,
+    python: Optional[str] = None,
+    environment: Optional[str] = None,
+    platform: Optional[str] = None,
+    gpus: Sequence[str] = (),
+    driver: Optional[str] = None,
+    policy: Optional[Policy] = None,
+    matrices: Sequence[Path] = (),
+    timeout: float = 20.0,
+    started_with_m: bool = False,
+) -> Document:
+    """Judge every card (None: the environment alone) for every machine. `timeout` is in seconds, for a foreign
+    interpreter. Raises CardDoctorError where no answer can be given; of many cards, one that can't be read gets
+    a report that says so.
+    """
+    policy = policy or Policy()
+    knowledge = Matrices(matrices)
+    snapshot = look(
+        python=python,
+        environment=environment,
+        platform=platform,
+        timeout=timeout,
+        started_with_m=started_with_m,
+        hardware=not gpus,
+    )
+    alternatives = _machines(snapshot, gpus, driver, knowledge)
+    checks = all_checks()
+    reports: List[Report] = []
+    for reference in cards or [None]:
+        card: Optional[Card] = None
+        if reference is not None:
+            try:
+                card = _find_card(reference, knowledge)
+            except CardError as error:
+                if len(cards) == 1:
+                    raise
+                reports.append(_unreadable(reference, error))
+                continue
+        for machine in alternatives:
+            case = Case(snapshot, _with_precision(machine, card, policy), policy, knowledge, card)
+            reports.append(judge(case, checks))
+    counts = _count(reports)
+    return Document(
+        tool=Tool("card-doctor", __version__, knowledge.digest),
+        policy=policy,
+        environment=Environment.of(snapshot),
+        exit_code=_exit_code(reports, counts, policy),
+        counts=counts,
+        reports=tuple(reports),
+        unused_ignores=engine.unused(policy.ignore, reports),
+    )
+
+
+def look(
+    *,
+    python: Optional[str] = None,
+    environment: Optional[str] = None,
+    platform: Optional[str] = None,
+    timeout: float = 20.0,
+    started_with_m: bool = False,
+    hardware: bool = True,
+) -> Snapshot:
+    """The environment that was asked for, with this machine's GPUs where it is an interpreter of this machine."""
+    if environment is not None:
+        from card_doctor.environment.files import read_file  # noqa: PLC0415
+
+        return read_file(environment, python=python, platform=platform)
+    from card_doctor.environment import choose, read_interpreter  # noqa: PLC0415
+
+    snapshot = read_interpreter(choose(python, started_with_m=started_with_m), timeout=timeout)
+    if not hardware:
+        return snapshot
+    from card_doctor.environment.hardware import read_hardware  # noqa: PLC0415
+
+    driver, driver_cuda, accelerators, gaps = read_hardware(timeout)
+    read = tuple(gap for gap in snapshot.gaps if gap.fact != "accelerators")
+    return msgspec.structs.replace(
+        snapshot, driver=driver, driver_cuda=driver_cuda, accelerators=accelerators, gaps=(*read, *gaps)
+    )
+
+
+def judge(case: Case, checks: Sequence[CheckInfo]) -> Report:
+    """Run the checks, weigh what they found, and join the remedies."""
+    found, results = engine.run(checks, case)
+    rows = versions.rows(case)
+    standing, ignored = engine.split_ignored(found, case.policy.ignore)
+    mending = [check for check in checks if check.family in MENDABLE]
+
+    def again(changed: Case) -> Sequence[Finding]:
+        return engine.split_ignored(engine.run(mending, changed)[0], case.policy.ignore)[0]
+
+    to_mend = any(finding.breaks != "no" or finding.severity == "error" for finding in standing)
+    return Report(
+        card=case.card,
+        machine=case.machine,
+        verdict=engine.verdict(case, found, results, rows),
+        versions=rows,
+        findings=tuple(_with_commands(finding, case.snapshot) for finding in standing),
+        ignored=ignored,
+        checks=tuple(results),
+        remedy=join(case, again) if to_mend else None,
+    )
+
+
+def _with_commands(finding: Finding, snapshot: Snapshot) -> Finding:
+    remedies = tuple(
+        msgspec.structs.replace(
+            remedy,
+            command=install_command(snapshot, (), (remedy.requirement,))
+            if remedy.kind == "remove"
+            else install_command(snapshot, (remedy.requirement,)),
+        )
+        if remedy.requirement is not None and remedy.command is None
+        else remedy
+        for remedy in finding.remedies
+    )
+    return msgspec.structs.replace(finding, remedies=remedies)
+
+
+def _find_card(reference: str, knowledge: Matrices) -> Card:
+    from card_doctor.cards import find_card  # noqa: PLC0415
+
+    return find_card(reference, knowledge.directories)
+
+
+def _machines(
+    snapshot: Snapshot, gpus: Sequence[str], driver: Optional[str], knowledge: Matrices
+) -> Tuple[Machine, ...]:
+    """The machine at hand, or each of those that were described instead."""
+    told_driver = ("driver",) if driver else ()
+    if not gpus:
+        return (Machine(driver or snapshot.driver, snapshot.accelerators, assumed=told_driver),)
+    from card_doctor.environment.whatif import parse_gpu  # noqa: PLC0415
+
+    described: List[Optional[Tuple[Accelerator, ...]]] = [parse_gpu(spec, knowledge.hardware()) for spec in gpus]
+    return tuple(Machine(driver, accelerators, assumed=("gpu", *told_driver)) for accelerators in described)
+
+
+def _with_precision(machine: Machine, card: Optional[Card], policy: Policy) -> Machine:
+    """What it will be run in: as told, else as the card says, else fp32."""
+    if policy.precision:
+        return msgspec.structs.replace(machine, precision=policy.precision, assumed=(*machine.assumed, "precision"))
+    stated = card.precision.mode if card and card.precision else None
+    return msgspec.structs.replace(machine, precision=stated or "fp32")
+
+
+def _unreadable(reference: str, error: CardError) -> Report:
+    return Report(
+        card=Card(name=reference, source=Source(kind="unreadable")),
+        machine=Machine(),
+        verdict=Verdict("unknown", "unknown"),
+        error=error.message,
+    )
+
+
+def _count(reports: Sequence[Report]) -> Counts:
+    severities = [finding.severity for report in reports for finding in report.findings]
+    outcomes = [result.outcome for report in reports for result in report.checks]
+    return Counts(
+        error=severities.count("error"),
+        warning=severities.count("warning"),
+        note=severities.count("note"),
+        ignored=sum(len(report.ignored) for report in reports),
+        unknown=outcomes.count("unknown"),
+        crashed=outcomes.count("crashed"),
+    )
+
+
+def _exit_code(reports: Sequence[Report], counts: Counts, policy: Policy) -> int:
+    if any(report.error for report in reports):
+        return 2
+    failing = {
+        "error": counts.error,
+        "warning": counts.error + counts.warning,
+        "unknown": counts.error + counts.warning + counts.unknown + counts.crashed,
+        "never": 0,
+    }
+    return 1 if failing[policy.fail_on] else 0
