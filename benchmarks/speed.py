@@ -22,9 +22,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PYTHON = "3.9"
 FIRST_SEED = ["transformers==4.18.0", "torch==1.9.1", "datasets==2.1.0", "tokenizers==0.11.6"]
 POPULAR = """
-    jupyter gradio streamlit dask[complete] flask django fastapi[all] scrapy sphinx mkdocs-material pytest-xdist
+    jupyter gradio dask[complete] flask django fastapi[all] scrapy sphinx mkdocs-material pytest-xdist
     pytest-cov black mypy wandb tensorboard datasets transformers evaluate boto3 google-cloud-storage
-    azure-storage-blob celery[redis] nltk statsmodels seaborn plotly sqlalchemy alembic ansible-core tox pre-commit
+    azure-storage-blob nltk statsmodels seaborn plotly sqlalchemy alembic tox pre-commit
     httpx openai langchain optuna networkx
 """
 ENVIRONMENTS = {"40": ["--exclude-newer", "2022-05-08", *FIRST_SEED], "300": POPULAR.split()}
