@@ -1,0 +1,175 @@
+"""The JSON of every document, as `interface.md` lays it out; also what `schemas` are made of."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional, Tuple, Union
+
+import msgspec
+
+from card_doctor.model import (
+    Card,
+    CheckResult,
+    Counts,
+    Document,
+    Environment,
+    Finding,
+    Ignore,
+    Ignored,
+    JoinedRemedy,
+    Machine,
+    Policy,
+    Report,
+    Severity,
+    Tool,
+    Verdict,
+    VersionRow,
+)
+from card_doctor.model.case import FailOn, Match
+
+
+class IgnoredFinding(Finding, frozen=True):
+    """A finding that a setting silences, with the reason that was given and its last day."""
+
+    reason: Optional[str] = None
+    until: Optional[str] = None
+
+
+class PolicyUsed(msgspec.Struct, frozen=True):
+    """How strictly it was judged; what was ignored stands in each report."""
+
+    match: Match
+    fail_on: FailOn
+    select: Tuple[str, ...]
+    precision: Optional[str]
+
+
+class CardReport(msgspec.Struct, frozen=True):
+    """One card (or none) judged for one machine; `error` says why a card could not be read."""
+
+    card: Optional[Card]
+    machine: Machine
+    verdict: Verdict
+    versions: Tuple[VersionRow, ...]
+    findings: Tuple[Finding, ...]
+    ignored: Tuple[IgnoredFinding, ...]
+    checks: Tuple[CheckResult, ...]
+    remedy: Optional[JoinedRemedy]
+    plan: Optional[Dict[str, Any]]
+    error: Optional[str]
+
+
+class ReportDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="card-doctor/report/1"):
+    """What `card-doctor check --format json` prints."""
+
+    tool: Tool
+    policy: PolicyUsed
+    environment: Environment
+    exit_code: int
+    counts: Counts
+    unused_ignores: Tuple[Ignore, ...]
+    reports: Tuple[CardReport, ...]
+
+
+class ErrorDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="card-doctor/error/1"):
+    """What any command prints under `--format json` where it has no answer (exit code 2)."""
+
+    kind: str
+    message: str
+    hint: Optional[str] = None
+
+
+class ListedCard(msgspec.Struct, frozen=True):
+    name: str
+    date: Optional[str]
+    versions: Dict[str, str]
+
+
+class CardsDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="card-doctor/cards/1"):
+    """What `card-doctor cards list --format json` prints."""
+
+    cards: Tuple[ListedCard, ...]
+
+
+class ListedCheck(msgspec.Struct, frozen=True):
+    """`on` says whether `check` would run it under the same settings; `severity` is the worst that it reports."""
+
+    id: str
+    family: str
+    severity: Severity
+    on: bool
+    question: str
+
+
+class ChecksDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="card-doctor/checks/1"):
+    """What `card-doctor checks --format json` prints."""
+
+    checks: Tuple[ListedCheck, ...]
+
+
+class Explanation(msgspec.Struct, frozen=True, tag_field="schema", tag="card-doctor/explanation/1"):
+    """What `card-doctor explain ID --format json` prints: a check, or a hazard that a check looks for."""
+
+    id: str
+    kind: str
+    question: str
+    text: str
+    symptom: Optional[str] = None
+    remedies: Tuple[str, ...] = ()
+    evidence: Tuple[str, ...] = ()
+
+
+def render(document: Document) -> str:
+    """The whole document as JSON text, whatever its verdict."""
+    return encode(
+        ReportDocument(
+            tool=document.tool,
+            policy=_policy(document.policy),
+            environment=document.environment,
+            exit_code=document.exit_code,
+            counts=document.counts,
+            unused_ignores=document.unused_ignores,
+            reports=tuple(map(_report, document.reports)),
+        )
+    )
+
+
+def encode(value: Any) -> str:
+    """Any value of ours as indented JSON; what is no number becomes null, what is no text an escape."""
+    try:
+        encoded = msgspec.json.encode(value, enc_hook=str)
+    except UnicodeEncodeError:  # a file name that is not UTF-8
+        encoded = msgspec.json.encode(_without_surrogates(msgspec.to_builtins(value, enc_hook=str)))
+    return msgspec.json.format(encoded, indent=2).decode()
+
+
+def _policy(policy: Policy) -> PolicyUsed:
+    return PolicyUsed(policy.match, policy.fail_on, policy.select, policy.precision)
+
+
+def _report(report: Report) -> CardReport:
+    return CardReport(
+        card=report.card,
+        machine=report.machine,
+        verdict=report.verdict,
+        versions=report.versions,
+        findings=report.findings,
+        ignored=tuple(map(_ignored, report.ignored)),
+        checks=report.checks,
+        remedy=report.remedy,
+        plan=report.plan,
+        error=report.error,
+    )
+
+
+def _ignored(ignored: Ignored) -> IgnoredFinding:
+    return IgnoredFinding(**msgspec.structs.asdict(ignored.finding), reason=ignored.reason, until=ignored.until)
+
+
+def _without_surrogates(value: Union[str, Any]) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_surrogates(item) for item in value]
+    return value

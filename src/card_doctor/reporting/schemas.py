@@ -1,0 +1,45 @@
+"""The JSON schema of each document, made from the types that are emitted: there is no second copy to keep."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping, Type
+
+import msgspec
+
+from card_doctor import model
+from card_doctor.reporting import json
+
+DOCUMENTS: Mapping[str, Type[msgspec.Struct]] = {
+    "report": json.ReportDocument,
+    "card": model.Card,
+    "snapshot": model.Snapshot,
+    "error": json.ErrorDocument,
+    "cards": json.CardsDocument,
+    "checks": json.ChecksDocument,
+    "explanation": json.Explanation,
+}
+
+
+def schema(name: str) -> Dict[str, Any]:
+    """The schema of the document called `name`, as card-doctor writes it."""
+    (top,), parts = msgspec.json.schema_components([DOCUMENTS[name]], ref_template="#/$defs/{name}")
+    for part_name, part in parts.items():
+        properties = part["properties"]
+        if not _struct(part_name).__struct_config__.omit_defaults:
+            part["required"] = list(properties)  # what is always written, a reader may rely on
+        for key, described in properties.items():
+            default = described.pop("default", None)
+            if key == "schema" and default:
+                properties[key] = {"const": default}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:card-doctor:{name}:1",
+        "title": f"card-doctor {name}",
+        **top,
+        "$defs": parts,
+    }
+
+
+def _struct(name: str) -> Type[msgspec.Struct]:
+    found: Type[msgspec.Struct] = getattr(json, name, None) or getattr(model, name)
+    return found
