@@ -1,0 +1,1 @@
+"""What runs inside the probed interpreter: the standard library alone."""
