@@ -17,6 +17,7 @@ from card_doctor.checks.requirements import (
     holds,
     name_of,
     normalise,
+    parse,
     requirements_of,
 )
 from card_doctor.knowledge.hazards import matching
@@ -192,7 +193,7 @@ def _hazard_finding(one: Hazard, packages: Dict[str, Package]) -> Finding:
         severity=severity,
         subject=subject,
         found=packages[subject].version if subject in packages else None,
-        needs=next((text for text in one.remedies if name_of(text) == subject), None),
+        needs=next((_range_of(text) for text in one.remedies if name_of(text) == subject), None),
         message=re.sub(
             r"\{([^{}]+)\}", lambda match: versions.get(normalise(match.group(1)), match.group(0)), one.message
         ),
@@ -202,6 +203,11 @@ def _hazard_finding(one: Hazard, packages: Dict[str, Package]) -> Finding:
         remedies=tuple(_remedy(text, packages) for text in one.remedies),
         details=(f"fails with: {one.symptom}",),
     )
+
+
+def _range_of(requirement: str) -> str:
+    parsed = parse(requirement)
+    return str(parsed.specifier) if parsed and parsed.specifier else "any release"
 
 
 def _weight(one: Hazard) -> Tuple[Breaks, Severity]:
