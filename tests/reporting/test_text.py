@@ -28,7 +28,7 @@ def test_verbose_report_reads_as_agreed(name, golden):
 
 
 def test_hostile_text_reads_as_agreed(golden):
-    golden("hostile-ascii", render(DOCUMENTS["hostile"], verbose=True, encoding="ascii"))
+    golden("hostile-ascii", render(DOCUMENTS["hostile"], width=1000, verbose=True, encoding="ascii"))
 
 
 def test_quiet_is_one_line_a_report(golden):

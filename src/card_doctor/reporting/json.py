@@ -113,6 +113,7 @@ class Explanation(msgspec.Struct, frozen=True, tag_field="schema", tag="card-doc
     kind: str
     question: str
     text: str
+    when: Tuple[str, ...] = ()
     symptom: Optional[str] = None
     remedies: Tuple[str, ...] = ()
     evidence: Tuple[str, ...] = ()

@@ -18,7 +18,7 @@ NARROWEST = 40
 class Page:
     """Collects lines and gives them as one string. Every text that it is given is made harmless first."""
 
-    def __init__(self, width: int = 80, *, color: bool = False, encoding: str = "utf-8") -> None:
+    def __init__(self, width: int = 80, color: bool = False, encoding: str = "utf-8") -> None:
         self.width = max(width, NARROWEST)
         self._encoding = encoding
         self._file = io.StringIO()

@@ -1,0 +1,95 @@
+"""`card-doctor check [CARD...]`: the cards against the environment."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shlex
+from pathlib import Path
+from typing import Any, Mapping, Tuple
+
+import click
+
+from card_doctor.cli import ids, options
+from card_doctor.cli.session import Look, Output, Session
+
+
+@click.command("check", short_help="The cards against the environment.")
+@click.argument("cards", nargs=-1, metavar="[CARD]...", shell_complete=options.complete_cards)
+@options.which_environment()
+@click.option(
+    "--gpu", multiple=True, metavar="SPEC", help="Judge for this GPU: T4, 8xH100, sm_90:80GiB, none. Repeatable."
+)
+@click.option("--driver", metavar="VERSION", help="Judge for this driver.")
+@click.option("--precision", type=click.Choice(["fp32", "fp16", "bf16"]), help="Judge for this instead of the card's.")
+@click.option(
+    "--match",
+    type=click.Choice(["compatible", "series", "exact", "any"]),
+    help="How near to the card's versions (default: compatible).",
+)
+@options.what_to_check()
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning", "unknown", "never"]),
+    help="From what on the exit code is 1 (default: error).",
+)
+@options.everywhere()
+@click.pass_obj
+def command(session: Session, /, cards: Tuple[str, ...], **flags: Any) -> int:
+    """What will break when you train with each CARD here, why, and what to do.
+
+    A CARD is a name of `card-doctor cards` or a file; without one, the environment itself is checked.
+    """
+    from card_doctor.checkup import run  # noqa: PLC0415
+
+    settings = session.settings(flags)
+    output = Output(settings)
+    ids.expect(settings.select, settings.matrices)
+    policy, ended = settings.policy(dt.datetime.now().astimezone().date())
+    for ignore in ended:
+        session.warn(
+            f"the ignore of {ignore.id} ended on {ignore.until}" + (f" ({ignore.reason})" if ignore.reason else "")
+        )
+    document = run(
+        cards or [None],
+        python=settings.python,
+        environment=settings.environment,
+        platform=settings.platform,
+        gpus=settings.gpu,
+        driver=settings.driver,
+        policy=policy,
+        matrices=[Path(folder) for folder in settings.matrices],
+        timeout=settings.timeout,
+        started_with_m=session.started_with_m,
+    )
+
+    def text(look: Look) -> str:
+        from card_doctor.checks.registry import FAMILIES  # noqa: PLC0415
+        from card_doctor.reporting.text import render  # noqa: PLC0415
+
+        return render(
+            document,
+            width=look.width,
+            color=look.color,
+            encoding=look.encoding,
+            verbose=settings.verbose,
+            quiet=settings.quiet,
+            command=_again(session, flags),
+            families=FAMILIES,
+        )
+
+    def json(_: Look) -> str:
+        from card_doctor.reporting.json import render  # noqa: PLC0415
+
+        return render(document)
+
+    output.deliver({"text": text, "json": json})
+    return document.exit_code
+
+
+def _again(session: Session, flags: Mapping[str, Any]) -> str:
+    """How to ask the same of the same environment and machine; settings apply again by themselves."""
+    words = [*(["python", "-m", "card_doctor"] if session.started_with_m else ["card-doctor"]), "check"]
+    for name in ("python", "environment", "platform", "gpu", "driver", "precision", "matrices"):
+        values = flags[name] if isinstance(flags[name], tuple) else [flags[name]]
+        words += [word for value in values if value for word in (f"--{name}", value)]
+    return " ".join(map(shlex.quote, words))

@@ -1,0 +1,116 @@
+"""Flags that several commands share. Their defaults are in `Settings`; here, not given is None or empty."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, List, Optional, Sequence, Tuple, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from card_doctor import __version__
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def complete_cards(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> List[CompletionItem]:
+    """The catalogue's names, and files."""
+    from card_doctor.cards import catalogue  # noqa: PLC0415
+
+    names = [name for name in catalogue() if name.startswith(incomplete)]
+    return [*map(CompletionItem, names), CompletionItem(incomplete, type="file")]
+
+
+def complete_ids(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> List[CompletionItem]:
+    """Ids of checks and of hazards."""
+    from card_doctor.cli import ids  # noqa: PLC0415
+
+    return [CompletionItem(known) for known in ids.known() if known.startswith(incomplete)]
+
+
+def complete_selectors(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> List[CompletionItem]:
+    """Families too."""
+    from card_doctor.checks.registry import FAMILIES  # noqa: PLC0415
+
+    families = [CompletionItem(family) for family in FAMILIES if family.startswith(incomplete)]
+    return [*families, *complete_ids(_ctx, _param, incomplete)]
+
+
+def _parts(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> Tuple[str, ...]:
+    """`--select A --select B` and `--select A,B` are the same."""
+    return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
+
+
+def _seconds(ctx: click.Context, param: click.Parameter, value: Optional[float]) -> Optional[float]:
+    if value is not None and not 0 < value <= 86400:
+        raise click.BadParameter("expected seconds, more than 0 and at most a day (86400)", ctx, param)
+    return value
+
+
+def _apply(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def which_environment() -> Callable[[F], F]:
+    return _apply(
+        click.option("--python", metavar="PATH|VERSION|DIR", help="The interpreter, or its environment, to look at."),
+        click.option(
+            "--environment",
+            metavar="FILE",
+            type=click.Path(),
+            help="A file instead: a snapshot, pip inspect, pylock.toml, requirements.",
+        ),
+        click.option("--platform", metavar="TAG", help="The platform of a file that does not name one."),
+    )
+
+
+def what_to_check() -> Callable[[F], F]:
+    return _apply(
+        click.option(
+            "--select",
+            multiple=True,
+            callback=_parts,
+            metavar="ID|FAMILY",
+            shell_complete=complete_selectors,
+            help="Only these checks.",
+        ),
+        click.option(
+            "--ignore",
+            multiple=True,
+            callback=_parts,
+            metavar="ID|FAMILY[:SUBJECT]",
+            shell_complete=complete_selectors,
+            help="Not these findings.",
+        ),
+    )
+
+
+def everywhere(*formats: str) -> Callable[[F], F]:
+    """The flags that every command has."""
+    choices = list(formats or ("text", "json"))
+    return _apply(
+        click.option("--format", type=click.Choice(choices), help=f"What to print (default: {choices[0]})."),
+        click.option(
+            "--output", multiple=True, metavar="FORMAT=PATH", help="Also write a file, in that format. Repeatable."
+        ),
+        click.option(
+            "--matrices",
+            multiple=True,
+            metavar="DIR",
+            type=click.Path(exists=True, file_okay=False),
+            help="Your own cards and hazards, beside those that ship. Repeatable.",
+        ),
+        click.option(
+            "--timeout", type=float, callback=_seconds, metavar="SECONDS", help="For another interpreter (default: 20)."
+        ),
+        click.option(
+            "--color", type=click.Choice(["auto", "always", "never"]), help="Colour the text (default: auto)."
+        ),
+        click.option("-v", "--verbose", is_flag=True, help="Everything: reasons, evidence, every check."),
+        click.option("-q", "--quiet", is_flag=True, help="One line."),
+        click.version_option(__version__, prog_name="card-doctor", message="%(prog)s %(version)s"),
+    )
