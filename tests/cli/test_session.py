@@ -100,3 +100,13 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
     reader.join(10)
     assert read == ["{}\n"]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="an open file can't be replaced elsewhere")
+def test_whoever_reads_the_old_file_reads_all_of_it(tmp_path):
+    path = tmp_path / "report.json"
+    path.write_text("old")
+    with path.open() as reader:
+        write(path, "new")
+        assert reader.read() == "old"
+    assert path.read_text() == "new\n"

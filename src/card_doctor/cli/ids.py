@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Iterable, Sequence, Tuple
 
@@ -39,6 +38,8 @@ def expect(selectors: Iterable[str], matrices: Sequence[str] = ()) -> None:
 
 
 def unknown(name: str, names: Iterable[str]) -> UsageError:
+    import difflib  # noqa: PLC0415
+
     near = difflib.get_close_matches(name, list(names), n=3)
     # A slug without its family, or a part of one, is near too.
     near += [one for one in names if name in one and one not in near][: 3 - len(near)]

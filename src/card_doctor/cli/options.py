@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Optional, Sequence, Tuple, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Sequence, Tuple, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
 
 from card_doctor import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def complete_cards(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> List[CompletionItem]:
     """The catalogue's names, and files."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415
+
     from card_doctor.cards import catalogue  # noqa: PLC0415
 
     names = [name for name in catalogue() if name.startswith(incomplete)]
@@ -22,6 +26,8 @@ def complete_cards(_ctx: click.Context, _param: click.Parameter, incomplete: str
 
 def complete_ids(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> List[CompletionItem]:
     """Ids of checks and of hazards."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415
+
     from card_doctor.cli import ids  # noqa: PLC0415
 
     return [CompletionItem(known) for known in ids.known() if known.startswith(incomplete)]
@@ -29,6 +35,8 @@ def complete_ids(_ctx: click.Context, _param: click.Parameter, incomplete: str) 
 
 def complete_selectors(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> List[CompletionItem]:
     """Families too."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415
+
     from card_doctor.checks.registry import FAMILIES  # noqa: PLC0415
 
     families = [CompletionItem(family) for family in FAMILIES if family.startswith(incomplete)]

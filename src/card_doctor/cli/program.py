@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
-import traceback
 from typing import List, Optional, Sequence, Tuple
 
 import click
@@ -32,6 +30,8 @@ class Program(click.Group):
         self, ctx: click.Context, args: List[str]
     ) -> Tuple[Optional[str], Optional[click.Command], List[str]]:
         if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            import difflib  # noqa: PLC0415
+
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)
             meant = f"did you mean `{near[0]}`? " if near else ""
             raise click.UsageError(
@@ -66,6 +66,8 @@ def run(args: Sequence[str], *, started_with_m: bool = False) -> int:
         return session.fail(error.kind, error.message, error.hint)
     except Exception as error:  # noqa: BLE001  whatever it is, a script gets an exit code that it knows
         if session.verbose:
+            import traceback  # noqa: PLC0415
+
             traceback.print_exc()
         message = f"unexpected {type(error).__name__}: {error}"
         return session.fail("internal", message, "a bug in card-doctor: please report it with what `-v` adds")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence, TextIO, Tuple
@@ -70,8 +69,8 @@ class Output:
         """The files first: where one can't be written, that error is all that is printed."""
         for name, path in self._files:
             write(path, renderers[name](Look()))
-        look = _look(self._settings)
-        show(renderers[self._format](look), "utf-8" if self._format == "json" else look.encoding)
+        look = Look() if self._format == "json" else _look(self._settings)
+        show(renderers[self._format](look), look.encoding)
 
 
 def _file(output: str, formats: Sequence[str]) -> Tuple[str, Path]:
@@ -95,6 +94,8 @@ def write(path: Path, text: str) -> None:
         try:
             temporary.write_bytes(data)
             if target.exists():
+                import shutil  # noqa: PLC0415  here and below: JSON to a pipe needs none of it
+
                 shutil.copymode(target, temporary)
             temporary.replace(target)
         finally:
@@ -142,6 +143,8 @@ def _silence(stream: TextIO) -> None:
 
 
 def _look(settings: Settings) -> Look:
+    import shutil  # noqa: PLC0415
+
     encoding = sys.stdout.encoding if sys.stdout is not None else None
     return Look(shutil.get_terminal_size().columns, _color(settings.color), encoding or "utf-8")
 
