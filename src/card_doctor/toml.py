@@ -22,6 +22,16 @@ T = TypeVar("T")
 Step = Union[str, int]
 
 _DATES = (dt.date, dt.time, dt.datetime)
+_WORDS = {
+    "str": "a string",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "an array",
+    "object": "a table",
+    "date": "a date like 2022-05-08, without quotes",
+    "datetime": "a date with a time",
+}
 _WHERE = re.compile(r" - at `(?:key in )?\$(?P<path>.*)`$")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[(\.\.\.)\]")
 _QUOTED = re.compile(r"`([^`]*)`")
@@ -45,6 +55,11 @@ def read_toml(path: Path, kind: Type[T]) -> T:
     return decode_toml(read_text(path), path, kind)
 
 
+def decode_toml(text: str, path: Path, kind: Type[T]) -> T:
+    """`text` as a `kind` of value; `path` is what errors name."""
+    return convert(parse(text, path), kind, text, path)
+
+
 def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -54,14 +69,17 @@ def read_text(path: Path) -> str:
         raise MatrixError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
 
 
-def decode_toml(text: str, path: Path, kind: Type[T]) -> T:
-    """`text` as a `kind` of value; `path` is what errors name."""
+def parse(text: str, path: Path) -> Dict[str, Any]:
     try:
-        document = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise MatrixError(f"{path}: not TOML: {error}") from None
     except RecursionError:
         raise MatrixError(f"{path}: nested too deeply") from None
+
+
+def convert(document: Dict[str, Any], kind: Type[T], text: str, path: Path) -> T:
+    """The parsed `text` of `path` as a `kind` of value."""
     try:
         return msgspec.convert(document, kind, builtin_types=_DATES)
     except msgspec.ValidationError as error:
@@ -156,6 +174,12 @@ def _explain(document: Any, kind: Type[T], error: str) -> Tuple[Tuple[Step, ...]
     if said.startswith("Invalid enum value"):
         near, hint = _nearest(str(node), _literals(expected))
         return tuple(steps), f"{node!r} is none of the known values" + near, hint
+    types = re.fullmatch(r"Expected `(.*)`, got `(.*)`", said)
+    if types:
+        wanted, found = (
+            " or ".join(_WORDS.get(one, one) for one in group.split(" | ") if one != "null") for group in types.groups()
+        )
+        return tuple(steps), f"expected {wanted}, found {found}", None
     return tuple(steps), said[:1].lower() + said[1:], None
 
 

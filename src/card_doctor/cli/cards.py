@@ -29,12 +29,13 @@ def command() -> None:
 @click.pass_obj
 def list_cards(session: Session, /, **flags: Any) -> None:
     """Every card that can be named without a path, and what it was trained with."""
-    from card_doctor.cards import catalogue  # noqa: PLC0415
+    from card_doctor.cards import catalogue, read_matrix  # noqa: PLC0415
     from card_doctor.reporting.json import CardsDocument, ListedCard, encode  # noqa: PLC0415
 
     settings = session.settings(flags)
     output = Output(settings)
-    cards = [ListedCard(card.name, card.date, card.versions) for card in catalogue(_directories(settings))]
+    found = {name: read_matrix(path) for name, path in catalogue(_directories(settings)).items()}
+    cards = [ListedCard(name, card.date, card.versions) for name, card in found.items()]
 
     def text(look: Look) -> str:
         from card_doctor.reporting.terminal import Page  # noqa: PLC0415

@@ -19,8 +19,9 @@ def complete_cards(_ctx: click.Context, _param: click.Parameter, incomplete: str
     from click.shell_completion import CompletionItem  # noqa: PLC0415
 
     from card_doctor.cards import catalogue  # noqa: PLC0415
+    from card_doctor.knowledge import Matrices  # noqa: PLC0415
 
-    names = [name for name in catalogue() if name.startswith(incomplete)]
+    names = [name for name in catalogue(Matrices().directories) if name.startswith(incomplete)]
     return [*map(CompletionItem, names), CompletionItem(incomplete, type="file")]
 
 

@@ -35,7 +35,7 @@ class Conflict(msgspec.Struct, frozen=True):
     lines: Tuple[int, ...] = ()
 
 
-class Precision(msgspec.Struct, frozen=True):
+class Precision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the card was trained: ``Native AMP`` is mode fp16, backend native-amp."""
 
     mode: Optional[Mode]
@@ -43,7 +43,7 @@ class Precision(msgspec.Struct, frozen=True):
     raw: str = ""
 
 
-class TroubleshootingCase(msgspec.Struct, frozen=True):
+class TroubleshootingCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A problem that the card foresees and its advice; `answers` are families of checks (``versions``)."""
 
     case: str
