@@ -169,8 +169,10 @@ class Reader:
         for folder, link in self.links:
             name = normalised(link[: -len(".egg-link")])
             try:
-                first, _, _ = folder.read(link).decode("utf-8").partition("\n")
-                target = os.path.realpath(os.path.join(folder.path, first.strip()))
+                first = folder.read(link).decode("utf-8").partition("\n")[0].strip()
+                if not first:
+                    raise ValueError("it names no folder")  # noqa: TRY301
+                target = os.path.realpath(os.path.join(folder.path, first))
                 entry = entries[target]
             except KeyError:
                 told = text(link), text(target)
@@ -463,8 +465,8 @@ def elf_loader(executable: str) -> str:
                     else:
                         offset, length = struct.unpack_from(order + "I8xI", entry, 4)
                     file.seek(offset)
-                    return os.fsdecode(file.read(length).rstrip(b"\0"))
-    except (OSError, struct.error):
+                    return os.fsdecode(file.read(min(length, CHUNK)).rstrip(b"\0"))
+    except (OSError, struct.error, IndexError, OverflowError):  # damaged
         pass
     return ""
 
