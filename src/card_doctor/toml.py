@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import re
 import sys
 from pathlib import Path
@@ -225,5 +224,7 @@ def _literals(expected: Any) -> List[str]:
 
 
 def _nearest(word: str, known: List[str]) -> Tuple[str, Optional[str]]:
-    near = difflib.get_close_matches(word, known, n=1)
+    from difflib import get_close_matches  # noqa: PLC0415  only for an error
+
+    near = get_close_matches(word, known, n=1)
     return f", did you mean `{near[0]}`?" if near else "", "known here: " + ", ".join(known) if known else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 from typing import Dict, Sequence
@@ -69,8 +68,10 @@ def _read(path: Path) -> Card:
 
 
 def _near(ref: str, directories: Sequence[Path]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415  only for an error
+
     names, word = list(catalogue(directories)), Path(ref).stem.lower()
-    near = [name for name in names if word and word in name.lower()] or difflib.get_close_matches(word, names)
+    near = [name for name in names if word and word in name.lower()] or get_close_matches(word, names)
     if near:
         return f"Did you mean {' or '.join(f'`{name}`' for name in near[:3])}?"
     return "`card-doctor cards` lists the catalogue."

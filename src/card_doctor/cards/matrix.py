@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import re
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
@@ -98,11 +97,10 @@ def _problems(matrix: CardMatrix) -> Iterator[Tuple[Tuple[Union[str, int], ...],
         right = DISTRIBUTIONS.get(normal, normal)
         if name != right:
             yield ("versions", name), f"expected the name of a distribution, `{right}`"
-    known = Hyperparameters.__struct_fields__
     for name in matrix.hyperparameters:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=NEAR)
-        if near and name not in known:
-            yield ("hyperparameters", name), f"unknown key, did you mean `{near[0]}`?"
+        near = _near(name) if name not in Hyperparameters.__struct_fields__ else None
+        if near:
+            yield ("hyperparameters", name), f"unknown key, did you mean `{near}`?"
     for index, case in enumerate(matrix.troubleshooting):
         for family in case.answers:
             if family not in FAMILIES:
@@ -110,6 +108,13 @@ def _problems(matrix: CardMatrix) -> Iterator[Tuple[Tuple[Union[str, int], ...],
                     ("troubleshooting", index, "answers"),
                     f"`{family}` is no family of checks: expected of {', '.join(FAMILIES)}",
                 )
+
+
+def _near(name: str) -> Optional[str]:
+    """The Trainer's name that this one is a slip of the pen for, if any."""
+    from difflib import get_close_matches  # noqa: PLC0415  only for a name of the card's own
+
+    return next(iter(get_close_matches(name, Hyperparameters.__struct_fields__, n=1, cutoff=NEAR)), None)
 
 
 def _facts(text: str, precision: Optional[Precision]) -> Iterator[Fact]:
