@@ -85,15 +85,15 @@ def test_another_tools_broken_file_is_not_our_business(tmp_path):
     [
         ('match = "exakt"', ":2: tool.card-doctor.match: ", "exact", "compatible, exact"),
         ("fail_on = 1", ":2: tool.card-doctor.fail_on: unknown key", "fail-on", "fail-on"),
-        ('gpu = "T4"', ":2: tool.card-doctor.gpu: ", "expected `array`, got `str`", ""),
+        ('gpu = "T4"', ":2: tool.card-doctor.gpu: ", "expected an array, found a string", ""),
         ("timeout = 0", ":2: tool.card-doctor.timeout: ", "> 0", ""),
         ("timeout = nan", ":2: tool.card-doctor.timeout: ", "> 0", ""),
         ('format = "html"', ":2: tool.card-doctor.format: ", "none of the known values", "json, text"),
-        ("ignore = [{ id = 3 }]", ":2: tool.card-doctor.ignore[0].id: ", "expected `str`, got `int`", ""),
+        ("ignore = [{ id = 3 }]", ":2: tool.card-doctor.ignore[0].id: ", "expected a string, found a whole number", ""),
         ("ignore = [{ id = 'x', until = 'soon' }]", "ignore[0].until", "date", ""),
         ("ignore = [{ id = 'x', why = 'y' }]", "ignore[0].why: unknown key", "", "reason"),
         ("ignore = [{ reason = 'x' }]", "ignore[0]: ", "`id` is missing", ""),
-        ("verbose = 1", "verbose: ", "expected `bool`, got `int`", ""),
+        ("verbose = 1", "verbose: ", "expected true or false", ""),
         ("match = ", "not TOML", "", ""),
     ],
 )

@@ -10,7 +10,7 @@ from samples import DOCUMENTS, EVIL, IGNORING, NUMPY, document
 
 from card_doctor.model import Card, Policy, Snapshot
 from card_doctor.reporting.json import ErrorDocument, encode, render
-from card_doctor.reporting.schemas import schema
+from card_doctor.reporting.schemas import document_schema
 
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -26,7 +26,7 @@ def strictly(text: str):
 
 def valid(name: str, text: str):
     made = strictly(text)
-    jsonschema.Draft202012Validator(schema(name)).validate(made)
+    jsonschema.Draft202012Validator(document_schema(name)).validate(made)
     return made
 
 
@@ -103,7 +103,7 @@ def test_the_schema_catches_a_wrong_document():
     made = strictly(render(document(policy=Policy())))
     made["counts"]["error"] = "two"
     with pytest.raises(jsonschema.ValidationError, match="two"):
-        jsonschema.Draft202012Validator(schema("report")).validate(made)
+        jsonschema.Draft202012Validator(document_schema("report")).validate(made)
     del made["counts"]
     with pytest.raises(jsonschema.ValidationError, match="'counts' is a required property"):
-        jsonschema.Draft202012Validator(schema("report")).validate(made)
+        jsonschema.Draft202012Validator(document_schema("report")).validate(made)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Tuple
+from typing import Any, List, Mapping, Tuple
 
 import click
 
@@ -41,7 +41,7 @@ def list_cards(session: Session, /, **flags: Any) -> None:
         from card_doctor.reporting.terminal import Page  # noqa: PLC0415
 
         page = Page(*look)
-        rows = [(card.name, card.date or "", _listed(card.versions.items())) for card in cards]
+        rows = [(card.name, card.date or "", ", ".join(map(" ".join, card.versions.items()))) for card in cards]
         page.table([row[:1] if settings.quiet else row for row in rows])
         return page.text()
 
@@ -91,7 +91,7 @@ def show_card(session: Session, /, card: str, **flags: Any) -> None:
             page.gap()
             page.line(("Troubleshooting", "bold"))
             for case in found.troubleshooting:
-                page.line(case.advice, prefix=[f"{case.case}: "], indent=2)
+                page.line(f"{case.case}: {case.advice}", indent=2)
         for conflict in found.conflicts:
             page.gap()
             page.line(f"{conflict.key} is stated in {len(conflict.values)} ways: {', '.join(conflict.values)}")
@@ -127,13 +127,9 @@ def _fact(key: str, line: object, raw: str) -> Tuple[str, str, str]:
     return key, f"line {line}" if line else "", raw
 
 
-def _listed(pairs: Iterable[Tuple[str, Any]]) -> str:
-    return ", ".join(f"{key} {_value(value)}" for key, value in pairs)
-
-
 def _value(value: Any) -> str:
-    if isinstance(value, Dict):
-        return _listed(value.items())
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={_value(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(_value, value))
+        return f"({', '.join(map(_value, value))})"
     return "" if value is None else str(value)

@@ -20,10 +20,10 @@ DOCUMENTS: Mapping[str, Type[msgspec.Struct]] = {
 }
 
 
-def schema(name: str) -> Dict[str, Any]:
+def document_schema(name: str) -> Dict[str, Any]:
     """The schema of the document called `name`, as card-doctor writes it."""
-    (top,), parts = msgspec.json.schema_components([DOCUMENTS[name]], ref_template="#/$defs/{name}")
-    for part_name, part in parts.items():
+    made = schema_of(DOCUMENTS[name], name)
+    for part_name, part in made["$defs"].items():
         properties = part["properties"]
         if not _struct(part_name).__struct_config__.omit_defaults:
             part["required"] = list(properties)  # what is always written, a reader may rely on
@@ -31,6 +31,15 @@ def schema(name: str) -> Dict[str, Any]:
             default = described.pop("default", None)
             if key == "schema" and default:
                 properties[key] = {"const": default}
+    return made
+
+
+def schema_of(kind: Type[msgspec.Struct], name: str) -> Dict[str, Any]:
+    """The schema of what can be read as a `kind`."""
+    (top,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+    for part in parts.values():
+        if "description" in part:  # a docstring, with its line breaks
+            part["description"] = " ".join(part["description"].split())
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:card-doctor:{name}:1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import PurePath
 from typing import Collection, Dict, Iterable, List, Optional, Sequence
 
 from card_doctor.model import (
@@ -320,8 +321,11 @@ def _troubleshooting(page: Page, card: Card, report: Report, command: str, famil
 
 
 def _reference(card: Card) -> str:
-    """What names this card on the command line."""
-    return card.name if card.source.kind == "catalogue" or card.source.path is None else card.source.path
+    """What names this card on the command line: in the catalogue its file's name, else the path."""
+    path = card.source.path
+    if path is None:
+        return card.name
+    return PurePath(path).stem if card.source.kind == "catalogue" else path
 
 
 # Several at once, and the end

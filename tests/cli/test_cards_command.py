@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+from running import card_doctor
+
+from card_doctor.reporting.schemas import document_schema
+
+SEEDS = ("distilbert-allsides", "tiny-bert-mnli-distilled")
+
+
+def document(*args, name, **kwargs):
+    ran = card_doctor(*args, "--format", "json", **kwargs)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    made = json.loads(ran.stdout)
+    jsonschema.Draft202012Validator(document_schema(name)).validate(made)
+    return made
+
+
+@pytest.mark.parametrize("args", [["cards"], ["cards", "list"], ["cards", "-q"]])
+def test_lists_the_catalogue(args):
+    ran = card_doctor(*args)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert all(f"\n{name}" in "\n" + ran.stdout for name in SEEDS)
+
+
+def test_list_as_json():
+    made = document("cards", name="cards")
+    versions = {card["name"]: card["versions"] for card in made["cards"]}
+    assert versions["tiny-bert-mnli-distilled"]["torch"] == "1.9.1"
+    assert document("cards", "list", name="cards") == made
+
+
+@pytest.mark.parametrize("card", SEEDS)
+def test_shows_a_card_as_json(card):
+    made = document("cards", "show", card, name="card")
+    assert (made["schema"], made["name"], made["source"]["kind"]) == ("card-doctor/card/1", card, "catalogue")
+    assert made["precision"] == {"mode": "fp16", "backend": "native-amp", "raw": "Native AMP"}
+    assert any(fact["key"] == "versions.torch" and fact["line"] for fact in made["facts"])
+
+
+def test_shows_a_card_as_text():
+    shown = card_doctor("cards", "show", "distilbert-allsides").stdout
+    assert "  torch         1.10.1\n" in shown
+    assert "optimizer                  name=adam, betas=(0.9, 0.999), epsilon=1e-08" in shown
+    assert "  8      6576  0.9138" in shown
+    assert "Troubleshooting" in shown
+    assert "versions.torch" not in shown
+    assert "versions.torch                            line " in card_doctor("cards", "show", SEEDS[0], "-v").stdout
+
+
+def test_own_matrices_stand_beside_ours(tmp_path):
+    (tmp_path / "own" / "cards").mkdir(parents=True)
+    (tmp_path / "own" / "cards" / "mine.toml").write_text('[versions]\ntorch = "2.1.0"\n')
+    names = [card["name"] for card in document("cards", "--matrices", "own", name="cards", cwd=tmp_path)["cards"]]
+    assert names == sorted([*names])
+    assert {"mine", *SEEDS} <= set(names)
+    assert document("cards", "show", "mine", "--matrices", "own", name="card", cwd=tmp_path)["versions"] == {
+        "torch": "2.1.0"
+    }
+
+
+def test_a_folder_of_a_cards_name_does_not_hide_the_catalogue(tmp_path):
+    """A training run often writes to a folder of that name."""
+    (tmp_path / SEEDS[0]).mkdir()
+    assert card_doctor("cards", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("format_", ["text", "json"])
+def test_an_unknown_card_is_code_2_with_the_nearest(format_):
+    ran = card_doctor("cards", "show", "distilbert-allside", "--format", format_)
+    assert ran.returncode == 2
+    assert "distilbert-allsides" in ran.stderr
+    assert (json.loads(ran.stdout)["kind"] == "card") if format_ == "json" else ran.stdout == ""
+
+
+def test_a_wrong_card_of_ones_own_is_told_with_file_and_key(tmp_path):
+    (tmp_path / "mine.toml").write_text("[versions]\ntorch = 2.1\n")
+    ran = card_doctor("cards", "show", "mine.toml", cwd=tmp_path)
+    assert ran.returncode == 2
+    assert "mine.toml:2: versions.torch: expected a string" in ran.stderr
+
+
+@pytest.mark.parametrize("name", ["report", "card", "snapshot", "error", "card-matrix", "hazards-matrix"])
+def test_schema_prints_one_for_each(name):
+    ran = card_doctor("schema", name)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    made = json.loads(ran.stdout)
+    jsonschema.Draft202012Validator.check_schema(made)
+    assert name in made["$id"]
+
+
+def test_schema_of_a_matrix_takes_ours():
+    """As an editor would hold it against the file."""
+    from card_doctor.cards import catalogue  # noqa: PLC0415
+    from card_doctor.knowledge import Matrices  # noqa: PLC0415
+    from card_doctor.toml import parse, read_text  # noqa: PLC0415
+
+    validator = jsonschema.Draft202012Validator(json.loads(card_doctor("schema", "card-matrix").stdout))
+    for path in catalogue(Matrices().directories).values():
+        validator.validate(json.loads(json.dumps(parse(read_text(path), path), default=str)))
