@@ -1,6 +1,8 @@
 # /// script
-# requires-python = ">=3.10"
+# requires-python = ">=3.11"
 # dependencies = ["card-doctor", "packaging>=23.1", "pypi-simple>=1.6", "remotezip>=0.12"]
+# [tool.uv.sources]
+# card-doctor = { path = "..", editable = true }
 # ///
 """Bring matrices/releases/ up to date from the package index that pip or uv is set up with.
 
@@ -13,9 +15,9 @@ built with. One file a distribution, one release a line, sorted: a diff shows wh
 How each fact is obtained: days, tags and yanks from the index's project page (PEP 691, 700, 592); requirements from
 the wheel's METADATA, asked for alone where the index offers it (PEP 658), else read from the end of the wheel by
 range requests; where there is no wheel, from the sdist's PKG-INFO and egg-info. torch's CUDA is what its
-torch/version.py says; cuDNN and triton are its own pins (absent where they are linked into it: torch before 1.13);
-the architectures are the list that is compiled into libtorch_python.so, the one that
-`torch._C._cuda_getArchFlags()` returns; all of them of the Linux x86_64 wheel.
+torch/version.py says; cuDNN and triton are its own pins (cuDNN was linked in before 1.13: torch-builds.toml); the
+architectures are the list that is compiled into libtorch_python.so, the one that `torch._C._cuda_getArchFlags()`
+returns; all of them of the Linux x86_64 wheel.
 
 Left out: pre-releases of what has final releases; requirements for the extras of developers (tests, docs, ...);
 what was uploaded before 2020, but for the distributions that every card names.
@@ -45,8 +47,10 @@ from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Sequenc
 import msgspec
 import remotezip
 import requests
+import tomllib
 from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 from pypi_simple import (
@@ -344,10 +348,15 @@ def torch_build(index: PyPISimple, wheels: Sequence[DistributionPackage]) -> Opt
     cudnn = next((one for name, one in pins.items() if name.startswith("nvidia-cudnn-")), None)
     return Build(
         cuda=cuda.group(1) if cuda else None,
-        cudnn=str(cudnn.specifier).lstrip("=") if cudnn else None,
+        cudnn=str(cudnn.specifier).lstrip("=") if cudnn else linked_cudnn(wheel.version or ""),
         triton=str(pins["triton"].specifier).lstrip("=") if "triton" in pins else None,
         architectures=tuple(architectures.group().decode().split()) if architectures else (),
     )
+
+
+def linked_cudnn(version: str) -> Optional[str]:
+    known = tomllib.loads(Path(__file__).with_name("torch-builds.toml").read_text())["build"]
+    return next((one["cudnn"] for one in known if SpecifierSet(one["versions"]).contains(version)), None)
 
 
 if __name__ == "__main__":

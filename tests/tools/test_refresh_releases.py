@@ -17,6 +17,7 @@ import pytest
 
 from card_doctor.model import Build, Release
 
+pytest.importorskip("tomllib", reason="the tool is for Python 3.11 and newer")
 pytest.importorskip("pypi_simple", reason="the tool's own requirements are not installed")
 pytest.importorskip("remotezip", reason="the tool's own requirements are not installed")
 
@@ -219,6 +220,15 @@ def test_torch_says_what_its_linux_wheel_was_built_with(index, tmp_path):
     assert first.requires == ('triton==3.4.0; platform_system == "Linux"',)
     assert first.wheels == ("cp39-cp39-manylinux_2_28_x86_64", "cp39-none-macosx_11_0_arm64")
     assert second.build is None
+
+
+def test_what_torch_links_in_is_added_from_what_was_checked_by_hand(index, tmp_path):
+    parts = {"torch__version--py": b"cuda = '10.2'\n", "torch__lib__libtorch_python--so": b"\0sm_37 sm_50\0"}
+    for version in ("1.5.1", "1.9.1"):
+        content = wheel("torch", version, **parts)
+        index.add("torch", f"torch-{version}-cp38-cp38-manylinux1_x86_64.whl", content, "2021-01-01")
+    assert index.refresh("torch", to=tmp_path).returncode == 0
+    assert [one.build.cudnn for one in releases(tmp_path, "torch")] == [None, "7.6.5"]
 
 
 def test_what_is_known_is_not_asked_again_and_what_failed_is(index, tmp_path):
