@@ -51,6 +51,7 @@ def test_a_right_file_becomes_the_value(tmp_path):
         ("name = 3\n", ":1: name: ", "expected a string, found a whole number", None),
         ('name = "m"\n\n[limits]\na = 1\n"b" = "x"\n', ":5: limits.b: ", "expected a number, found a string", None),
         ('name = "m"\n[limits]\na = {c = 1}\nb = 2\n', ":3: limits.a: ", "expected a number, found a table", None),
+        ('name = "m"\n[limits]\na = 1\nb = "x"\n[[parts]]\nspeed = "x"\n', ":4: limits.b: ", "expected a number", None),
         ('name = "m"\n[[parts]]\nspeed = 1\n[[parts]]\nsped = 1\n', ":5: parts[1].sped: ", "`speed`", "speed, colour"),
         ('name = "m"\n[[parts]]\nspeed = 1\n[[parts]]\n', ":4: parts[1]: ", "the key `speed` is missing", None),
         ('name = "m"\nspare = {speed = 1, color = "red"}\n', ":2: spare.color: ", "did you mean `colour`?", "speed"),
@@ -98,6 +99,8 @@ a = "b = [" # [c]
 [table.inner]
 "quoted.key" = [
   "]", # d = 2
+  [3],
+  ["four"],
 ]
 text = """
 e = 3
@@ -113,12 +116,12 @@ y = {z = 1}
         "a": 2,
         "table.inner": 3,
         "table.inner.quoted.key": 4,
-        "table.inner.text": 7,
-        "rows[0]": 11,
-        "rows[0].x": 12,
-        "rows[1]": 13,
-        "rows[1].under": 14,
-        "rows[1].under.y": 15,
+        "table.inner.text": 9,
+        "rows[0]": 13,
+        "rows[0].x": 14,
+        "rows[1]": 15,
+        "rows[1].under": 16,
+        "rows[1].under.y": 17,
     }
 
 

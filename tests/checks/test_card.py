@@ -73,6 +73,11 @@ def test_a_requirement_counts_once_and_the_hard_one_first():
     assert [one.severity for one in found(pins_exclude, stated, known)] == ["warning"]
 
 
+def test_an_extra_that_only_happens_to_need_it_says_nothing_of_the_two():
+    known = Known(told_releases={"made": releases("1.0", requires=["torch>=3 ; extra == 'audio'"])})
+    assert found(pins_exclude, card({"made": "1.0", "torch": "1.8"}), known) == []
+
+
 def test_markers_are_of_the_python_that_is_judged():
     known = Known(told_releases={"made": releases("1.0", requires=["torch>=2 ; python_version >= '3.12'"])})
     stated = card({"made": "1.0", "torch": "1.8"})

@@ -253,6 +253,19 @@ def test_what_is_known_is_not_asked_again_and_what_failed_is(index, tmp_path):
     assert (tmp_path / "dill.jsonl").read_bytes() == before
 
 
+def test_what_is_known_outlives_an_interruption(index, tmp_path, monkeypatch):
+    index.add("dill", "dill-0.3.4-py3-none-any.whl", wheel("dill", "0.3.4"), "2021-07-01")
+    index.refresh("dill", to=tmp_path)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tool, "release", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        index.refresh("dill", to=tmp_path)
+    assert [one.version for one in releases(tmp_path, "dill")] == ["0.3.4"]
+
+
 def test_only_old_releases_of_what_every_card_names_are_kept(index, tmp_path):
     for name in ("numpy", "datasets"):
         index.add(name, f"{name}-0.1-py3-none-any.whl", wheel(name, "0.1"), "2019-12-31")
