@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import msgspec
 from packaging import tags
@@ -32,23 +32,57 @@ _MAC_MACHINES = {
 _WINDOWS_MACHINES = {"amd64": "win_amd64", "x86_64": "win_amd64", "x86": "win32", "arm64": "win_arm64"}
 
 
-def load_releases(distribution: str, directories: Sequence[Path]) -> Dict[str, Release]:
+def load_releases(distribution: str, directories: Sequence[Path]) -> Mapping[str, Release]:
     """By version as the index writes it; what a later directory says of a release replaces what an earlier one does.
-    Empty where nothing is known of that distribution.
+    Empty where nothing is known of that distribution. The first directory is ours: of its files a release is read when
+    it is asked for; a user's files are read and validated in full.
     """
     if not _NAME.fullmatch(distribution):  # a card may state anything; it must lead to no other file
         return {}
-    found: Dict[str, Release] = {}
-    for directory in directories:
-        path = directory / KIND / f"{distribution}.jsonl"
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise MatrixError(f"{path}: {error.strerror}") from error
-        found.update((release.version, release) for release in _decode(content, path))
-    return found
+    paths = [directory / KIND / f"{distribution}.jsonl" for directory in directories]
+    ours = _Lines(_content(paths[0]), paths[0])
+    theirs = [release for path in paths[1:] for release in _decode(_content(path), path)]
+    return {**ours, **{release.version: release for release in theirs}} if theirs else ours
+
+
+class _Lines(Mapping[str, Release]):
+    """Releases, one a line of JSON: a line is decoded alone where its version is asked for."""
+
+    def __init__(self, content: bytes, path: Path) -> None:
+        self._content = content
+        self._path = path
+        self._read: Dict[str, Release] = {}
+
+    @cached_property
+    def _all(self) -> Dict[str, Release]:
+        return {release.version: release for release in _decode(self._content, self._path)}
+
+    def __getitem__(self, version: str) -> Release:
+        if version not in self._read:
+            start = self._content.find(b'{"version":%s,' % msgspec.json.encode(version))
+            if start < 0:  # unknown, or not as our tool writes it
+                return self._all[version]
+            line = self._content[start:].partition(b"\n")[0]
+            (self._read[version],) = _decode(line, self._path)
+        return self._read[version]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __bool__(self) -> bool:
+        return bool(self._content)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise MatrixError(f"{path}: {error.strerror}") from error
 
 
 def _decode(content: bytes, path: Path) -> List[Release]:
