@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 import msgspec
-from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
+from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from card_doctor.checks.requirements import normalise, parse
 from card_doctor.checks.versions import level
-from card_doctor.knowledge.releases import wheel_fits
+from card_doctor.knowledge.releases import allows, has_wheel
 from card_doctor.model import Case, Finding, JoinedRemedy, Package, Release, Remedy, Snapshot
 from card_doctor.planning.commands import install_command
 
@@ -143,18 +143,9 @@ def _installable(release: Release, snapshot: Snapshot) -> bool:
     if release.yanked or Version(release.version).is_prerelease:
         return False
     python, platform = snapshot.python, snapshot.platform
-    if python is None:
-        return True
-    if release.requires_python and not _contains(_readable(release.requires_python), python.version):
-        return False
-    return platform is None or any(wheel_fits(tag, python, platform) for tag in release.wheels)
-
-
-def _readable(specifier: str) -> SpecifierSet:
-    try:
-        return SpecifierSet(specifier)
-    except InvalidSpecifier:
-        return SpecifierSet()
+    if python is None or platform is None:
+        return python is None or allows(release.requires_python, python.version)
+    return has_wheel(release, python, platform)
 
 
 def _tidy(specifier: SpecifierSet) -> str:
