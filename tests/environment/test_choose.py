@@ -70,6 +70,11 @@ class TestAPath:
         assert (venv / "bin" / "python").is_symlink()
         assert named(str(venv / "bin" / "python")) == str(venv / "bin" / "python")
 
+    def test_to_a_link_that_leads_nowhere_wins_over_a_command(self, python, tmp_path):
+        python("path/python3.9", "3.9.18")
+        Path("python3.9").symlink_to("/nowhere/python3.9")
+        assert named("python3.9") == str(tmp_path / "work" / "deep" / "python3.9")
+
 
 class TestAnEnvironment:
     def test_its_folder(self, venv):

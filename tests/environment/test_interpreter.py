@@ -231,10 +231,23 @@ class TestStartUp:
         )
         begun = time.monotonic()
         try:
-            assert read_interpreter(str(venv / "bin" / "python")).complete
+            assert read_interpreter(str(venv / "bin" / "python"), timeout=50).complete
             assert time.monotonic() - begun < 30
         finally:
             os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+    def test_it_gets_nothing_of_our_input(self, venv, start_up):
+        start_up("import os\nos.write(2, b'read: ' + os.read(0, 100))\nos._exit(3)")
+        ours, other_end = os.pipe()
+        os.write(other_end, b"a password")
+        kept = os.dup(0)
+        os.dup2(ours, 0)
+        try:
+            assert failure(venv / "bin" / "python").endswith(": read:")
+        finally:
+            os.dup2(kept, 0)
+            for descriptor in (kept, ours, other_end):
+                os.close(descriptor)
 
     def test_one_that_hangs_is_ended_with_its_children(self, venv, start_up, tmp_path):
         start_up(
