@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 import msgspec
+from packaging.version import Version
 
 from card_doctor.model import (
     Accelerator,
@@ -56,7 +57,7 @@ class Known(msgspec.Struct):
     def releases(self, distribution: str) -> Mapping[str, Release]:
         return self.told_releases.get(distribution, {})
 
-    def hazards(self) -> Tuple[Hazard, ...]:
+    def hazards(self, installed: Optional[Mapping[str, Version]] = None) -> Tuple[Hazard, ...]:
         return self.told_hazards
 
     def enforced(self) -> Tuple[Enforced, ...]:

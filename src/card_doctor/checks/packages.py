@@ -174,9 +174,10 @@ def hazard(case: Case) -> Iterator[Finding]:
     Remedy: the finding's own; all of them are joined into one command.
     """
     python = case.snapshot.python
+    versions = _readable_versions(_installed(case))
     for one in matching(
-        case.knowledge.hazards(),
-        _readable_versions(_installed(case)),
+        case.knowledge.hazards(versions),
+        versions,
         python.version if python else None,
         python.markers if python else {},
         case.snapshot.complete,

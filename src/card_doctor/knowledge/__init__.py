@@ -1,0 +1,69 @@
+"""What card-doctor knows, read from matrices: ours, and the directories that a user adds."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+from typing import Dict, Mapping, Optional, Sequence, Tuple
+
+from packaging.version import Version
+
+from card_doctor.errors import MatrixError
+from card_doctor.knowledge.files import shipped
+from card_doctor.knowledge.hardware import Hardware, load_hardware
+from card_doctor.knowledge.hazards import Hazards
+from card_doctor.knowledge.releases import load_releases
+from card_doctor.model import Enforced, Hazard, Release
+
+__all__ = ["Matrices"]
+
+
+class Matrices:
+    """The knowledge of one run. Each kind is read when it is first asked for, and once. A later directory adds to
+    an earlier one, and overrides it where the id is the same.
+    """
+
+    def __init__(self, extra: Sequence[Path] = ()) -> None:
+        for directory in extra:
+            if not directory.is_dir():
+                raise MatrixError(f"{directory}: no such directory", "It is laid out as matrices/: hazards/, cards/, …")
+        self.directories: Tuple[Path, ...] = (shipped(), *extra)
+        self._releases: Dict[str, Mapping[str, Release]] = {}
+
+    @cached_property
+    def digest(self) -> str:
+        """Tells whether two reports were made with the same knowledge. What people write is TOML and counts with its
+        bytes; what a script generates is megabytes and counts with its size, which every new release changes.
+        """
+        digest = hashlib.blake2b(digest_size=6)
+        for directory in self.directories:
+            for path in sorted(path for path in directory.glob("*/*") if path.is_file()):
+                content = path.read_bytes() if path.suffix == ".toml" else b"%d" % path.stat().st_size
+                digest.update(f"{path.parent.name}/{path.name}\0{len(content)}\0".encode() + content)
+        return digest.hexdigest()
+
+    def releases(self, distribution: str) -> Mapping[str, Release]:
+        """By version as the index writes it; empty where nothing is known of that distribution."""
+        if distribution not in self._releases:
+            self._releases[distribution] = load_releases(distribution, self.directories)
+        return self._releases[distribution]
+
+    def hazards(self, installed: Optional[Mapping[str, Version]] = None) -> Tuple[Hazard, ...]:
+        """All that an environment with these distributions can meet; without `installed`, all there are."""
+        return self._hazards.among(installed)
+
+    def enforced(self) -> Tuple[Enforced, ...]:
+        return self._hazards.enforced
+
+    @cached_property
+    def _hazards(self) -> Hazards:
+        return Hazards(self.directories)
+
+    def hardware(self) -> Hardware:
+        """GPUs, CUDA toolkits and drivers."""
+        return self._hardware
+
+    @cached_property
+    def _hardware(self) -> Hardware:
+        return load_hardware(self.directories)

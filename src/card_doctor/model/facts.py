@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, Literal, Mapping, Optional, Protocol, Tuple
 
 import msgspec
+from packaging.version import Version
 
 
 class Build(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -46,9 +47,11 @@ class Reproduction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Hazard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A combination that breaks although nothing declares it: all of `when` (specifiers on installed
-    distributions), `missing`, `python` and `marker` (PEP 508) hold. `scope` is ``import``, ``train`` or
-    ``feature:<name>``; `proof` says whether it was seen to fail or is only reported; `remedies` are
-    alternatives, each a requirement or ``-name`` for a removal.
+    distributions; "" is any version), `missing`, `python` and `marker` (PEP 508) hold. `scope` is ``import``,
+    ``train`` or ``feature:<name>``; `message` is one line, in which ``{torch}`` stands for the installed version of a
+    distribution of `when`; `symptom` is a part of the error as it is printed; `proof` says whether it was seen to
+    fail or is only reported; `remedies` are alternatives, each a requirement or ``-name`` for a removal; `evidence`
+    are links, ``reproduced: <pins> fail, <pins> pass`` or ``source: <what was read where>``.
     """
 
     id: str
@@ -87,7 +90,9 @@ class Knowledge(Protocol):
         """By version as the index writes it; empty where nothing is known of that distribution."""
         ...
 
-    def hazards(self) -> Tuple[Hazard, ...]: ...
+    def hazards(self, installed: Optional[Mapping[str, Version]] = None) -> Tuple[Hazard, ...]:
+        """All that an environment with these distributions can meet; without `installed`, all there are."""
+        ...
 
     def enforced(self) -> Tuple[Enforced, ...]: ...
 
