@@ -38,7 +38,7 @@ def main() -> None:
     if args.shown_as:
         encoded = msgspec.json.encode(document).replace(env.encode(), args.shown_as.encode())
         document = msgspec.json.decode(encoded, type=Document)
-    text = render(document, width=WIDTH, color=True, families=FAMILIES, command="card-doctor check")
+    text = render(document, width=WIDTH, color=True, families=FAMILIES)
     args.output.write_text(draw(text, " ".join(command)), encoding="utf-8")
     print(f"{args.output}: {len(text.splitlines())} lines, exit code {document.exit_code}")
 

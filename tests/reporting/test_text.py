@@ -7,9 +7,23 @@ import pytest
 from arbitrary import documents
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from samples import AT_RISK, BROKEN, DOCUMENTS, HUB, NUMPY, PYTHON, TENSORBOARD, TINY_BERT, document, outcomes, report
+from samples import (
+    AT_RISK,
+    BROKEN,
+    DOCUMENTS,
+    HUB,
+    NUMPY,
+    PYTHON,
+    T4,
+    TENSORBOARD,
+    TINY_BERT,
+    document,
+    environment,
+    outcomes,
+    report,
+)
 
-from card_doctor.model import Card, Finding, Remedy, Source, Verdict, VersionRow
+from card_doctor.model import Card, Finding, Machine, Remedy, Source, Verdict, VersionRow
 from card_doctor.reporting.text import MORE, render
 
 PEOPLE = [name for name in DOCUMENTS if name != "hostile"]
@@ -49,8 +63,10 @@ def test_any_document_is_harmless(made, width, verbose, quiet, encoding):
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_colour_is_never_the_only_sign(name):
-    """Without its colours the report is the report without colours."""
+def test_colour_is_never_the_only_sign(name, monkeypatch):
+    """Without its colours the report is the report without colours; who asks for them has overruled $NO_COLOR."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
     coloured = render(DOCUMENTS[name], color=True)
     assert ANSI.search(coloured)
     assert ANSI.sub("", coloured) == render(DOCUMENTS[name])
@@ -89,9 +105,29 @@ def test_first_line_names_what_was_looked_at():
         assert ("Tesla T4" if name == "well" else "unknown GPU" if name == "unknown" else "8 x NVIDIA A100") in first
 
 
-def test_unknown_gpu_ends_in_what_to_type():
+def test_unknown_hardware_ends_in_what_to_type():
     assert "--gpu T4" in render(DOCUMENTS["unknown"])
     assert "--gpu T4" not in render(DOCUMENTS["broken"])
+    driverless = report(machine=Machine(None, (T4,), "fp16"), verdict=Verdict("unknown", "exact"))
+    assert "--driver 535.54" in render(document(driverless))
+
+
+def test_nothing_to_judge_is_said():
+    alone = report(card=None, versions=(), verdict=Verdict("unknown", "unknown"))
+    assert "there is neither a card nor a torch to judge" in render(
+        document(alone, environment=environment(torch=None))
+    )
+
+
+def test_troubleshooting_counts_what_stands_on_any_machine():
+    well, broken = report(), report(findings=(NUMPY,))
+    assert "Training Failures: 1 error here" in render(document(broken, well))
+
+
+def test_links_are_not_broken():
+    link = "https://example.org/" + "x" * 100
+    finding = Finding("packages/x", "error", "x", "m", evidence=(link, "seen in " + "words " * 30))
+    assert f"         {link}\n" in render(document(report(findings=(finding,))), verbose=True)
 
 
 def test_differences_that_the_policy_accepts_are_no_alarm():
@@ -132,8 +168,8 @@ def test_without_a_joined_remedy_the_first_one_is_told():
 
 def test_troubleshooting_names_only_what_this_version_checks():
     made = document(BROKEN)
-    text = render(made, command="card-doctor check --gpu T4", families=("versions", "packages"))
-    assert "    card-doctor check --gpu T4 tiny-bert-mnli-distilled --select versions,packages\n" in text
+    text = render(made, command="python -m card_doctor check", flags="--gpu T4", families=("versions", "packages"))
+    assert "    python -m card_doctor check tiny-bert-mnli-distilled --gpu T4 --select versions,packages\n" in text
     assert "Low Accuracy, Inconsistent F1 Score: not checked by this version" in text
     everything = render(made, families=("versions", "packages", "results", "training", "data"))
     assert "--select results,training" in everything

@@ -73,7 +73,8 @@ def command(session: Session, /, cards: Tuple[str, ...], **flags: Any) -> int:
             encoding=look.encoding,
             verbose=settings.verbose,
             quiet=settings.quiet,
-            command=_again(session, flags),
+            command="python -m card_doctor check" if session.started_with_m else "card-doctor check",
+            flags=_again(flags),
             families=FAMILIES,
         )
 
@@ -86,9 +87,9 @@ def command(session: Session, /, cards: Tuple[str, ...], **flags: Any) -> int:
     return document.exit_code
 
 
-def _again(session: Session, flags: Mapping[str, Any]) -> str:
-    """How to ask the same of the same environment and machine; settings apply again by themselves."""
-    words = [*(["python", "-m", "card_doctor"] if session.started_with_m else ["card-doctor"]), "check"]
+def _again(flags: Mapping[str, Any]) -> str:
+    """What names the same environment and machine once more; settings apply again by themselves."""
+    words = []
     for name in ("python", "environment", "platform", "gpu", "driver", "precision", "matrices"):
         values = flags[name] if isinstance(flags[name], tuple) else [flags[name]]
         words += [word for value in values if value for word in (f"--{name}", value)]

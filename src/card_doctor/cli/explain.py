@@ -40,9 +40,13 @@ def command(session: Session, /, id: str, **flags: Any) -> None:  # noqa: A002  
         rows = [("When", ", ".join(explanation.when))] if explanation.when else []
         rows += [("Fails with", explanation.symptom)] if explanation.symptom else []
         rows += [("Remedy", ", or ".join(explanation.remedies))] if explanation.remedies else []
-        rows += [("Evidence", link) for link in explanation.evidence]
         page.gap()
         page.table(rows)
+        if explanation.evidence:
+            page.gap()
+            page.line("Evidence")
+        for evidence in explanation.evidence:
+            page.evidence(evidence, indent=2)
         return page.text()
 
     output.deliver({"text": text, "json": lambda _: encode(explanation)})

@@ -69,7 +69,7 @@ def run(args: Sequence[str], *, started_with_m: bool = False) -> int:
             import traceback  # noqa: PLC0415
 
             traceback.print_exc()
-        message = f"unexpected {type(error).__name__}: {error}"
+        message = f"unexpected {type(error).__name__}: {error}".rstrip(": ")
         return session.fail("internal", message, "a bug in card-doctor: please report it with what `-v` adds")
     return int(code or 0)
 

@@ -45,10 +45,12 @@ def render(
     verbose: bool = False,
     quiet: bool = False,
     command: str = "card-doctor check",
+    flags: str = "",
     families: Optional[Collection[str]] = None,
 ) -> str:
-    """The document as text. `command` is how to ask for it again, and `families` what could be asked of this
-    version: the card's troubleshooting cases name them (None: the families that were).
+    """The document as text. `command` and `flags` are how to ask for it again, of the same environment and
+    machine; `families` is what this version can be asked for: the answers to the card's troubleshooting cases
+    (None: the families that were).
     """
     page = Page(width, color=color, encoding=encoding)
     if quiet:
@@ -64,14 +66,16 @@ def render(
         if report.error is not None:
             page.line(report.error, prefix=[_mark("[?]"), "not read: "])
             continue
-        _verdict(page, report)
+        _verdict(page, report, document.environment)
         _findings(page, report, verbose=verbose)
         _remedy(page, report)
         if verbose:
             _details(page, report)
         following = document.reports[number + 1 : number + 2]
         if report.card and not (following and following[0].card == report.card):
-            _troubleshooting(page, report.card, report, command, families)
+            again = f"{command} {shlex.quote(_reference(report.card))} {flags}".rstrip()
+            judged = [one for one in document.reports if one.card == report.card]
+            _troubleshooting(page, report.card, judged, again, families)
     page.gap()
     if not alone:
         _summary(page, document.reports)
@@ -146,7 +150,7 @@ def _accelerators(accelerators: Optional[Sequence[Accelerator]]) -> str:
     if accelerators is None:
         return "an unknown GPU"
     if not accelerators:
-        return "no GPU"
+        return "a machine without a GPU"
     numbers: Dict[str, int] = {}
     for one in accelerators:
         numbers[one.name] = numbers.get(one.name, 0) + 1
@@ -156,10 +160,10 @@ def _accelerators(accelerators: Optional[Sequence[Accelerator]]) -> str:
 # The verdict
 
 
-def _verdict(page: Page, report: Report) -> None:
+def _verdict(page: Page, report: Report, environment: Environment) -> None:
     page.gap()
     trains, matches = report.verdict.trains, report.verdict.matches
-    rows = [(MARKS[trains], f"trains: {trains}", _why_trains(report))]
+    rows = [(MARKS[trains], f"trains: {trains}", _why_trains(report, environment))]
     if report.card:
         rows.append((_matches_mark(report), f"matches: {matches}", _why_matches(report)))
     wide = max(len(answer) for _, answer, _ in rows)
@@ -167,9 +171,11 @@ def _verdict(page: Page, report: Report) -> None:
         page.line(why, prefix=[_mark(mark), (answer.ljust(wide), STYLES[mark]), "   "])
     if trains == "unknown" and report.machine.accelerators is None:
         page.line("Name the GPU that it will run on, as in `--gpu T4`, or `--gpu none`.", indent=5)
+    elif trains == "unknown" and report.machine.accelerators and report.machine.driver is None:
+        page.line("Name the driver that it will run with, as in `--driver 535.54`.", indent=5)
 
 
-def _why_trains(report: Report) -> str:
+def _why_trains(report: Report, environment: Environment) -> str:
     for trains, breaks, singular, plural in (
         ("no", "yes", "breaks", "break"),
         ("at-risk", "maybe", "may break", "may break"),
@@ -183,6 +189,8 @@ def _why_trains(report: Report) -> str:
         unknown = [result.reason or result.id for result in report.checks if result.outcome == "unknown"]
         crashed = [f"{result.id} crashed" for result in report.checks if result.outcome == "crashed"]
         reasons = list(dict.fromkeys([*unknown, *crashed]))
+        if report.card is None and environment.torch is None:
+            reasons = ["there is neither a card nor a torch to judge"]
         more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
         return "; ".join(reasons[:3]) + more or "nothing was checked that could tell"
     passed = sum(result.outcome in {"passed", "found"} for result in report.checks)
@@ -262,11 +270,12 @@ def _body(page: Page, finding: Finding, *, verbose: bool) -> None:
     lines += [finding.because] if finding.because else []
     if finding.at:
         lines.append(f"at {finding.at.file}" + (f":{finding.at.line}" if finding.at.line else ""))
-    if verbose:
-        lines += [f"see {link}" for link in finding.evidence]
-        lines += ["remedy: " + ", or ".join(map(_remedy_words, finding.remedies))] if finding.remedies else []
+    if verbose and finding.remedies:
+        lines.append("remedy: " + ", or ".join(map(_remedy_words, finding.remedies)))
     for line in lines:
         page.line(line, indent=9)
+    for evidence in finding.evidence if verbose else ():
+        page.evidence(evidence, indent=9)
 
 
 def _remedy(page: Page, report: Report) -> None:
@@ -300,10 +309,12 @@ def _remedy_words(remedy: Remedy) -> str:
 # The card's own advice
 
 
-def _troubleshooting(page: Page, card: Card, report: Report, command: str, families: Optional[Collection[str]]) -> None:
+def _troubleshooting(
+    page: Page, card: Card, reports: Sequence[Report], again: str, families: Optional[Collection[str]]
+) -> None:
     if not card.troubleshooting:
         return
-    asked = families if families is not None else {result.id.partition("/")[0] for result in report.checks}
+    asked = families if families is not None else {one.id.partition("/")[0] for r in reports for one in r.checks}
     page.gap()
     page.line(("The card's own troubleshooting", "bold"))
     unanswered: List[TroubleshootingCase] = []
@@ -312,9 +323,10 @@ def _troubleshooting(page: Page, card: Card, report: Report, command: str, famil
         if not answering:
             unanswered.append(case)
             continue
-        here = _counts(f for f in report.findings if f.family in answering and f.severity != "note")
+        serious = (one for report in reports for one in report.findings if one.severity != "note")
+        here = _counts(one for one in serious if one.family in answering)
         page.line(f"{case.case}: {_counted(here) or 'nothing found'} here", indent=2)
-        page.whole(f"{command} {shlex.quote(_reference(card))} --select {shlex.quote(','.join(answering))}")
+        page.whole(f"{again} --select {shlex.quote(','.join(answering))}")
     if unanswered:
         names = ", ".join(case.case for case in unanswered)
         page.line(f"{names}: not checked by this version", indent=2)
