@@ -1,4 +1,4 @@
-"""card-doctor as a user runs it: a process of its own, with the environment as it is given here."""
+"""card-doctor as a user runs it: a process of its own; and in this one, where only what it says matters."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 from typing import Any, Mapping, Optional
+
+from card_doctor.cli import run
 
 
 def card_doctor(*args: str, env: Optional[Mapping[str, str]] = None, **kwargs: Any) -> subprocess.CompletedProcess[Any]:
@@ -16,3 +18,9 @@ def card_doctor(*args: str, env: Optional[Mapping[str, str]] = None, **kwargs: A
         env={**clean, **(env or {})},
         **{"capture_output": True, "text": True, "timeout": 60, **kwargs},
     )
+
+
+def here(capfd: Any, *args: str) -> subprocess.CompletedProcess[str]:
+    code = run(args)
+    out, err = capfd.readouterr()
+    return subprocess.CompletedProcess(args, code, out, err)

@@ -5,7 +5,7 @@ import re
 
 import jsonschema
 import pytest
-from running import card_doctor
+from running import card_doctor, here
 
 from card_doctor.reporting.schemas import document_schema
 
@@ -85,8 +85,8 @@ def test_a_wrong_card_of_ones_own_is_told_with_file_and_key(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["report", "card", "snapshot", "error", "card-matrix", "hazards-matrix"])
-def test_schema_prints_one_for_each(name):
-    ran = card_doctor("schema", name)
+def test_schema_prints_one_for_each(name, capfd):
+    ran = here(capfd, "schema", name)
     assert (ran.returncode, ran.stderr) == (0, "")
     made = json.loads(ran.stdout)
     jsonschema.Draft202012Validator.check_schema(made)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
-from running import card_doctor
+from running import card_doctor, here
 
 from card_doctor import __version__
 from card_doctor.cli import run
@@ -21,25 +21,25 @@ ERROR_KEYS = {"schema", "kind", "message", "hint"}
 
 
 @pytest.mark.parametrize("args", [["--version"], ["check", "--version"], ["schema", "report", "--version"]])
-def test_version(args):
-    ran = card_doctor(*args)
+def test_version(args, capfd):
+    ran = here(capfd, *args)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, f"card-doctor {__version__}\n", "")
 
 
-def test_help_names_every_command():
-    ran = card_doctor("--help")
+def test_help_names_every_command(capfd):
+    ran = here(capfd, "--help")
     assert ran.returncode == 0
     assert all(f"\n  {name} " in ran.stdout for name in COMMANDS)
     assert "Traceback" not in ran.stderr
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help_and_the_flags_that_are_the_same_everywhere(name):
-    ran = card_doctor(name, "--help")
+def test_every_command_has_help_and_the_flags_that_are_the_same_everywhere(name, capfd):
+    ran = here(capfd, name, "--help")
     assert ran.returncode == 0
     flags = ["--format", "--output", "--matrices", "--timeout", "--color", "-v", "-q", "--version"]
     groups = ["list", "show"] if name == "cards" else []
-    for shown in [card_doctor(name, group, "--help").stdout for group in groups] or [ran.stdout]:
+    for shown in [here(capfd, name, group, "--help").stdout for group in groups] or [ran.stdout]:
         assert all(flag in shown for flag in flags)
 
 
@@ -61,8 +61,9 @@ def test_every_command_has_help_and_the_flags_that_are_the_same_everywhere(name)
         (["check", "--select", "packges"], "no check or hazard is called packges", "did you mean packages"),
     ],
 )
-def test_wrong_usage_is_code_2_with_what_to_do(args, said, hint, tmp_path):
-    ran = card_doctor(*args, cwd=tmp_path)
+def test_wrong_usage_is_code_2_with_what_to_do(args, said, hint, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    ran = here(capfd, *args)
     assert ran.returncode == 2
     assert ran.stdout == ""
     assert ran.stderr.startswith("error: ")
@@ -73,9 +74,9 @@ def test_wrong_usage_is_code_2_with_what_to_do(args, said, hint, tmp_path):
 
 @pytest.mark.parametrize("form", [["--format", "json"], ["--format=json"]])
 @pytest.mark.parametrize("args", [["check", "--nope"], ["nonsense"], ["explain", "no/such"], ["check", "--gpu"]])
-def test_under_json_the_error_is_a_document(args, form):
+def test_under_json_the_error_is_a_document(args, form, capfd):
     # A flag without its value comes last, or it would take the next one.
-    ran = card_doctor(*args[:1], *form, *args[1:])
+    ran = here(capfd, *args[:1], *form, *args[1:])
     made = json.loads(ran.stdout)
     assert ran.returncode == 2
     assert set(made) == ERROR_KEYS
