@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
+import sys
 from pathlib import Path
 from typing import Optional, Tuple
 
@@ -24,8 +24,8 @@ def read_hardware(timeout: float) -> Found:
     """Driver, the newest CUDA that it runs, the GPUs that training will see (None: unknown, empty: none), and gaps.
     `timeout` in seconds is for a driver that hangs; a machine without one is not asked.
     """
-    if platform.system() == "Darwin":
-        has_mps = platform.machine() == "arm64"
+    if sys.platform == "darwin":
+        has_mps = os.uname().machine == "arm64"
         return None, None, (Accelerator("Apple GPU", kind="mps"),) if has_mps else (), ()
     if may_have_driver():
         from card_doctor.environment.hardware.nvidia import read_nvidia  # noqa: PLC0415

@@ -110,16 +110,17 @@ def ask_driver(timeout: float) -> Tuple[List[Line], Optional[Gap]]:
         )
     except OSError as error:
         return [], Gap("accelerators", "failed", f"no process can be started to ask the driver: {error.strerror}")
-    try:
-        said, _ = process.communicate(timeout=timeout)
-    except TimeoutExpired as expired:
-        kill(process)
-        lines = understood(expired.output or b"")
-        known = sum(isinstance(one, Gpu) for one in lines)
-        told = f"the NVIDIA driver did not answer within {timeout:g} seconds" + (
-            f", after GPU {known - 1}" if known else ""
-        )
-        return lines, Gap("accelerators", "timeout", told)
+    assert process.stdout is not None  # noqa: S101  for the type checker
+    with process.stdout:
+        try:
+            said, _ = process.communicate(timeout=timeout)
+        except TimeoutExpired as expired:
+            kill(process)
+            lines = understood(expired.output or b"")
+            gpus = [one.index for one in lines if isinstance(one, Gpu)]
+            after = f" after it told of GPU {gpus[-1]}" if gpus else ""
+            told = f"the NVIDIA driver did not answer within {timeout:g} seconds{after}"
+            return lines, Gap("accelerators", "timeout", told)
     lines = understood(said)
     failed = next((one for one in lines if isinstance(one, Failed)), None)
     if failed:
@@ -140,9 +141,8 @@ def loader_environment() -> Dict[str, str]:
 
 
 def understood(said: bytes) -> List[Line]:
-    """Whole lines of ours: a driver's library may print what it likes."""
-    ours = (line for line in said.split(b"\n")[:-1] if line.startswith(b'{"type": '))
-    return [msgspec.json.decode(line, type=Line) for line in ours]
+    """What it was killed in the middle of is no line."""
+    return [msgspec.json.decode(line, type=Line) for line in said.split(b"\n")[:-1]]
 
 
 def error_of(failure: Union[Failed, Lost]) -> str:

@@ -6,16 +6,24 @@ said at once, so that what came before a GPU that hangs is known.
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, TextIO
 
 # NVML's "not supported" by this GPU (3) and "no such function" in this driver (13): answers, not failures
 LACKING = (3, 13)
 
 
-def say(kind: str, **facts: Any) -> None:
-    sys.stdout.write(json.dumps({"type": kind, **facts}) + "\n")
-    sys.stdout.flush()
+class Voice:
+    """Standard output, taken from the driver's library, which may print what it likes."""
+
+    def __init__(self) -> None:
+        self.out: TextIO = os.fdopen(os.dup(1), "w")
+        os.dup2(2, 1)
+
+    def say(self, kind: str, **facts: Any) -> None:
+        self.out.write(json.dumps({"type": kind, **facts}) + "\n")
+        self.out.flush()
 
 
 class Answers:
@@ -34,37 +42,37 @@ class Answers:
             what[fact] = str(error)
         return self.facts.get(fact)
 
-    def say(self, kind: str, **more: Any) -> None:
-        say(kind, **self.facts, failed=self.failed, lacking=self.lacking, **more)
+    def tell(self, voice: Voice, kind: str, **more: Any) -> None:
+        voice.say(kind, **self.facts, failed=self.failed, lacking=self.lacking, **more)
 
 
-def look(nvml: Any) -> None:
+def look(nvml: Any, voice: Voice) -> None:
     system = Answers()
     system.ask("driver", nvml.nvmlSystemGetDriverVersion)
     system.ask("cuda", nvml.nvmlSystemGetCudaDriverVersion_v2)
     count = system.ask("count", nvml.nvmlDeviceGetCount)
-    system.say("system")
+    system.tell(voice, "system")
     for index in range(count or 0):
-        look_at(nvml, index)
+        look_at(nvml, voice, index)
 
 
-def look_at(nvml: Any, index: int) -> None:
+def look_at(nvml: Any, voice: Voice, index: int) -> None:
     try:
         handle = nvml.nvmlDeviceGetHandleByIndex(index)
     except nvml.NVMLError as error:
-        say("lost", index=index, code=error.value, text=str(error))
+        voice.say("lost", index=index, code=error.value, text=str(error))
         return
     gpu = described(nvml, handle)
     gpu.ask("capability", nvml.nvmlDeviceGetCudaComputeCapability, handle)
     modes = Answers()  # most GPUs have neither: not worth a word
     ecc = modes.ask("ecc", nvml.nvmlDeviceGetEccMode, handle)  # now, and after the next reset
     mig = modes.ask("mig", nvml.nvmlDeviceGetMigMode, handle)
-    gpu.say("gpu", index=index, ecc=bool(ecc[0]) if ecc else None, mig=bool(mig and mig[0]))
+    gpu.tell(voice, "gpu", index=index, ecc=bool(ecc[0]) if ecc else None, mig=bool(mig and mig[0]))
     if mig and mig[0]:
         for place in range(modes.ask("places", nvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0):
             instance = Answers().ask("instance", nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, place)
             if instance:  # places are not filled in order
-                described(nvml, instance).say("instance", index=index)
+                described(nvml, instance).tell(voice, "instance", index=index)
 
 
 def described(nvml: Any, handle: Any) -> Answers:
@@ -81,15 +89,16 @@ def memory(nvml: Any, handle: Any) -> List[int]:
 
 
 def main() -> None:
+    voice = Voice()
     sys.path.append(sys.argv[1])
     import pynvml  # noqa: PLC0415
 
     try:
         pynvml.nvmlInit()
-        look(pynvml)
+        look(pynvml, voice)
     except pynvml.NVMLError as error:
-        say("failed", code=error.value, text=str(error))
-    say("end")
+        voice.say("failed", code=error.value, text=str(error))
+    voice.say("end")
 
 
 if __name__ == "__main__":
