@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -33,21 +34,22 @@ def main() -> None:
     args = parser.parse_args()
     document = run([args.card], python=args.python, gpus=args.gpu, driver=args.driver)
     env = str(Path(args.python).absolute())
-    command = ["card-doctor", "check", args.card, *(word for gpu in args.gpu for word in ("--gpu", gpu))]
-    command += ["--driver", args.driver] if args.driver else []
+    machine = [word for gpu in args.gpu for word in ("--gpu", gpu)] + (["--driver", args.driver] if args.driver else [])
     if args.shown_as:
         encoded = msgspec.json.encode(document).replace(env.encode(), args.shown_as.encode())
         document = msgspec.json.decode(encoded, type=Document)
-    text = render(document, width=WIDTH, color=True, families=FAMILIES)
-    args.output.write_text(draw(text, " ".join(command)), encoding="utf-8")
-    print(f"{args.output}: {len(text.splitlines())} lines, exit code {document.exit_code}")
+    flags = " ".join(map(shlex.quote, machine))
+    text = render(document, width=WIDTH, color=True, families=FAMILIES, flags=flags)
+    args.output.write_text(draw(f"$ card-doctor check {args.card} {flags}\n\n{text}"), encoding="utf-8")
+    print(f"{args.output}: exit code {document.exit_code}")
 
 
-def draw(text: str, title: str) -> str:
-    """What a terminal of that width shows of `text`, as SVG."""
-    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
-    console.print(Text.from_ansi(text))
-    return console.export_svg(title=title)
+def draw(text: str) -> str:
+    """What a terminal that is wide enough for the commands shows of `text`, as SVG."""
+    width = max(Text.from_ansi(line).cell_len for line in text.splitlines())
+    console = Console(record=True, width=max(width, WIDTH), file=io.StringIO(), force_terminal=True)
+    console.print(Text.from_ansi(text.rstrip()))
+    return console.export_svg(title="card-doctor")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from running import card_doctor, here
 
 from card_doctor import __version__
@@ -181,3 +183,23 @@ def test_completion_of_commands_cards_and_ids():
     assert "plain,packages/hazard" in complete("card-doctor explain packages/h", 2)
     assert {"plain,packages", "plain,packages/hazard"} <= set(complete("card-doctor check --select pack", 3))
     assert complete("card-doctor schema rep", 2) == ["plain,report"]
+
+
+FLAGS = (
+    "-v -q -- --help --format --format=json --select --ignore --gpu --driver --timeout --precision --fail-on --platform"
+)
+VALUES = "json packages list show report T4 1e999 fp16 never ../.. tiny-bert-mnli-distilled \0 \x1b[31m \udc80"
+WORDS = st.one_of(st.text(max_size=6), st.sampled_from([*COMMANDS, *FLAGS.split(" "), *VALUES.split(" "), "A" * 5000]))
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(WORDS, max_size=6))
+def test_no_other_exit_code_on_any_input(tmp_path, monkeypatch, capfd, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "card-doctor.toml").write_text("timeout = 5\n")
+    ran = here(capfd, *words)
+    assert ran.returncode in {0, 1, 2}
+    assert "Traceback" not in ran.stderr
+    assert "bug in card-doctor" not in ran.stderr
+    if ran.returncode == 2:
+        assert "error: " in ran.stderr or "not read" in ran.stdout or '"error": "' in ran.stdout

@@ -360,6 +360,8 @@ def _summary(page: Page, reports: Sequence[Report]) -> None:
 def _closing(page: Page, document: Document, *, verbose: bool) -> None:
     counts = document.counts
     parts = [_counted(counts) or "No findings"]
+    unread = sum(report.error is not None for report in document.reports)
+    parts += [f"{_many(unread, 'card')} not read"] if unread else []
     parts += [f"{counts.ignored} ignored"] if counts.ignored else []
     parts += [f"{_many(counts.unknown, 'check')} unknown"] if counts.unknown else []
     parts += [f"{_many(counts.crashed, 'check')} crashed"] if counts.crashed else []
