@@ -1,0 +1,89 @@
+"""The knowledge of one run: read when it is asked for, ours and a user's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import card_doctor
+from card_doctor.errors import MatrixError
+from card_doctor.knowledge import Matrices
+from card_doctor.knowledge.files import shipped
+from card_doctor.model import Knowledge
+
+BROKEN = "[[hazard]]\nid = \n"
+
+
+def directory(parent: Path, name: str, kind: str, text: str) -> Path:
+    folder = parent / name / kind
+    folder.mkdir(parents=True)
+    (folder / "ours.toml").write_text(text, encoding="utf-8")
+    return parent / name
+
+
+def test_it_knows_what_a_check_may_ask():
+    knowledge: Knowledge = Matrices()
+    assert knowledge.releases("torch")["1.9.1"].version == "1.9.1"
+    assert knowledge.releases("no-such-distribution") == {}
+    assert knowledge.hazards()
+    assert knowledge.enforced()
+    assert knowledge.hardware()
+
+
+def test_each_kind_is_read_once():
+    knowledge = Matrices()
+    assert knowledge.releases("torch") is knowledge.releases("torch")
+    assert knowledge.hardware() is knowledge.hardware()
+    assert knowledge.enforced() is knowledge.enforced()
+
+
+def test_nothing_is_read_before_it_is_asked_for(tmp_path):
+    knowledge = Matrices([directory(tmp_path, "team", "hazards", BROKEN)])
+    assert knowledge.releases("torch")
+    with pytest.raises(MatrixError, match=r"ours\.toml"):
+        knowledge.hazards()
+
+
+def test_a_later_directory_overrides_an_earlier_one(tmp_path):
+    def hazard(because: str) -> str:
+        return (
+            f'[[hazard]]\nid = "ours"\nscope = "train"\nmessage = "a breaks"\nsymptom = "E"\nbecause = "{because}"\n'
+            'when = { a = "<2" }\nremedies = ["a>=2"]\nevidence = ["source: read"]\nproof = "reported"\n'
+        )
+
+    first = directory(tmp_path, "first", "hazards", hazard("First."))
+    second = directory(tmp_path, "second", "hazards", hazard("Second."))
+    told = [one.because for one in Matrices([first, second]).hazards() if one.id == "ours"]
+    assert told == ["Second."]
+
+
+def test_a_directory_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(MatrixError, match="no such directory"):
+        Matrices([tmp_path / "nowhere"])
+
+
+def test_the_digest_tells_what_is_known(tmp_path):
+    one = directory(tmp_path, "one", "hazards", "")
+    same = directory(tmp_path, "same", "hazards", "")
+    other = directory(tmp_path, "other", "hazards", "# a comment")
+    digests = [Matrices([folder]).digest for folder in (one, same, other)]
+    assert digests[0] == digests[1] != digests[2]
+    assert Matrices().digest == Matrices().digest
+    assert Matrices().digest not in digests
+
+
+def test_an_installed_package_brings_its_own_matrices(tmp_path):
+    """As the wheel lays it out: matrices/ inside the package."""
+    package = tmp_path / "card_doctor"
+    shutil.copytree(Path(card_doctor.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    if not (package / "matrices").is_dir():
+        shutil.copytree(shipped(), package / "matrices")
+    code = "from card_doctor.knowledge import Matrices; m = Matrices(); print(m.directories[0], len(m.hazards()))"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout.split() == [str(package / "matrices"), str(len(Matrices().hazards()))]
