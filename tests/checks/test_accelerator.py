@@ -11,8 +11,8 @@ from card_doctor.checks.accelerator import (
     no_gpu,
     no_kernels,
 )
-from card_doctor.model import Accelerator, Fact, Machine, NotApplicable, Place, Platform, TorchBuild, Unknown
-from made import card, case, package
+from card_doctor.model import Accelerator, Fact, Machine, NotApplicable, Place, Platform, Python, TorchBuild, Unknown
+from made import PYTHON, card, case, package
 
 CHECKS = (no_gpu, build_mismatch, driver_too_old, gpu_too_old, no_kernels, mixed_gpus)
 CPU = TorchBuild("2.1.2", "cpu")
@@ -64,7 +64,7 @@ def test_a_cpu_build_beside_a_gpu_is_slow_in_fp32():
     finding = the(on("T4", torch="2.1.2", build=CPU))
     assert (finding.id, finding.severity, finding.breaks) == ("accelerator/build-mismatch", "warning", "no")
     assert finding.message == "torch 2.1.2 (CPU) does not use Tesla T4"
-    assert finding.remedies[0].text == "pip install --force-reinstall --no-deps torch==2.1.2"
+    assert finding.remedies[0].text == "pip uninstall -y torch && pip install torch==2.1.2"
 
 
 def test_a_cpu_build_beside_a_gpu_breaks_what_needs_one():
@@ -78,6 +78,15 @@ def test_a_cpu_build_beside_an_old_gpu_is_remedied_by_a_build_that_it_can_use():
     finding = the(on("K80", torch="2.1.2", build=CPU, driver="470.256.02"))
     assert finding.remedies[0].requirement == "torch==2.1.2+cu118"
     assert finding.remedies[0].text.endswith("--index-url https://download.pytorch.org/whl/cu118")
+
+
+def test_a_remedy_is_one_that_this_python_can_install():
+    """The first torch for Hopper has no wheel for Python 3.7; none of those that have one runs there."""
+    old = Python("3.7.16", markers={**PYTHON.markers, "python_version": "3.7"})
+    (finding,) = no_kernels(on("H100", python=old))
+    assert [remedy.kind for remedy in finding.remedies] == ["hardware"]
+    (finding,) = no_kernels(on("A100", torch="1.12.0", python=old))
+    assert finding.remedies[0].requirement == "torch==1.12.0+cu113"
 
 
 def test_a_cuda_build_does_not_use_amds_gpus_and_a_rocm_build_does():

@@ -80,6 +80,7 @@ def no_gpu(case: Case) -> Iterator[Finding]:
         return
     if _on_cpu(case)[1] == "yes":
         raise NotApplicable(f"the CPU does not take {case.machine.precision}: amp/ says so")
+    another = Remedy("hardware", text="name the machine that will train with --gpu, if it is another")
     yield Finding(
         id="accelerator/no-gpu",
         severity="note",
@@ -87,7 +88,7 @@ def no_gpu(case: Case) -> Iterator[Finding]:
         found="none",
         message="no GPU: training uses the CPU, and is many times slower",
         because="The Trainer takes the CPU where it sees no GPU.",
-        remedies=(Remedy("hardware", text="name the machine that will train with --gpu, if it is another"),),
+        remedies=() if "gpu" in case.machine.assumed else (another,),
     )
 
 

@@ -10,7 +10,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from card_doctor.knowledge.hardware import Capability, Device, Hardware, Rule, at_least, kernels, pair
-from card_doctor.knowledge.releases import find_release
+from card_doctor.knowledge.releases import find_release, has_wheel
 from card_doctor.model import Accelerator, Case, NotApplicable, Package, Remedy, TorchBuild, Unknown
 
 HALF = ("fp16", "bf16")
@@ -129,10 +129,10 @@ class Built(NamedTuple):
 
 
 def nearest_build(case: Case, gpus: Sequence[Accelerator]) -> Optional[Remedy]:
-    """The build for all of these GPUs, under their driver, whose series is nearest to the installed torch's."""
+    """The build for all of these GPUs, under their driver and this Python, whose series is nearest to torch's here."""
     here = version_of(needs_torch(case))
-    known = [one for one in _builds(case) if _serves(case, one, gpus)]
-    if not known or not _on_linux(case):
+    known = [one for one in _builds(case) if _serves(case, one, gpus)] if _on_linux(case) else []
+    if not known:
         return None
     every = sorted({(one.major, one.minor) for one in (here, *map(Version, case.knowledge.releases("torch")))})
     place = every.index((here.major, here.minor))
@@ -145,8 +145,8 @@ def nearest_build(case: Case, gpus: Sequence[Accelerator]) -> Optional[Remedy]:
     if nearest.is_default:
         requirement = f"torch=={nearest.version}"
         # pip takes an installed 1.9.1+cpu for what satisfies ==1.9.1
-        again = "--force-reinstall --no-deps " if nearest.version.release == here.release else ""
-        return Remedy("pin", requirement, text=f"pip install {again}{requirement}")
+        first = "pip uninstall -y torch && " if nearest.version.release == here.release else ""
+        return Remedy("pin", requirement, text=f"{first}pip install {requirement}")
     requirement = f"torch=={nearest.version}+{nearest.build}"
     old = nearest.version.release < (1, 13)
     index = f"-f {WHEELS}/torch_stable.html" if old else f"--index-url {WHEELS}/{nearest.build}"
@@ -157,15 +157,21 @@ def _builds(case: Case) -> Iterator[Built]:
     """Each release's default wheel, and of each series the other builds: of the installed release, else its newest."""
     hardware: Hardware = case.knowledge.hardware()
     here = version_of(needs_torch(case))
-    releases = {Version(text): release for text, release in case.knowledge.releases("torch").items()}
-    finals = sorted(version for version in releases if not version.is_prerelease and not releases[version].yanked)
+    python, platform = case.snapshot.python, case.needs_platform()
+    releases = {
+        Version(text): release
+        for text, release in case.knowledge.releases("torch").items()
+        if not release.yanked and (python is None or has_wheel(release, python, platform))
+    }
+    finals = sorted(version for version in releases if not version.is_prerelease)
     for version in finals:
         build = releases[version].build
         if build and build.cuda and build.architectures:
             cuda = series(build.cuda) or ""
             yield Built(version, tag(cuda), cuda, build.architectures, is_default=True)
     newest = {(one.major, one.minor): one for one in finals}
-    for (major, minor), version in {**newest, (here.major, here.minor): Version(here.public)}.items():
+    newest.update({(one.major, one.minor): one for one in finals if one.release == here.release})
+    for (major, minor), version in newest.items():
         for name, architectures in hardware.builds(f"{major}.{minor}").items():
             yield Built(version, name, f"{name[2:-1]}.{name[-1]}", architectures, is_default=False)
 
