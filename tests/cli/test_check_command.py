@@ -199,6 +199,16 @@ def test_output_files_beside_what_is_printed(broken, tmp_path):
     assert "\x1b" not in (tmp_path / "report.txt").read_text()
 
 
+def test_output_of_the_settings_is_for_reports_alone(broken, tmp_path):
+    (tmp_path / "card-doctor.toml").write_text('output = ["json=report.json", "text=report.txt"]')
+    assert card_doctor("check", CARD, "--python", broken, *T4, cwd=tmp_path).returncode == 1
+    written = (tmp_path / "report.json").read_text()
+    assert json.loads(written)["schema"] == "card-doctor/report/1"
+    for args in (["cards"], ["checks"], ["snapshot"]):
+        assert card_doctor(*args, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "report.json").read_text() == written
+
+
 def test_alone_it_is_check(tmp_path, broken):
     (tmp_path / "card-doctor.toml").write_text(f'format = "json"\npython = {broken!r}\ngpu = ["none"]')
     ran = card_doctor(cwd=tmp_path)

@@ -41,7 +41,7 @@ def command(session: Session, /, cards: Tuple[str, ...], **flags: Any) -> int:
     """
     from card_doctor.checkup import run  # noqa: PLC0415
 
-    settings = session.settings(flags)
+    settings = session.settings(flags, reports=True)
     output = Output(settings)
     ids.expect(settings.select, settings.matrices)
     policy, ended = settings.policy(dt.datetime.now().astimezone().date())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterable, Sequence, Tuple
+from typing import Sequence, Tuple
 
 from card_doctor.checks.registry import FAMILIES, all_checks
 from card_doctor.errors import UsageError
@@ -39,10 +39,10 @@ def expect(selectors: Sequence[str], matrices: Sequence[str] = ()) -> None:
             raise unknown(name, [*names, *known(matrices)])
 
 
-def unknown(name: str, names: Iterable[str]) -> UsageError:
+def unknown(name: str, names: Sequence[str]) -> UsageError:
     import difflib  # noqa: PLC0415
 
-    near = difflib.get_close_matches(name, list(names), n=3)
+    near = difflib.get_close_matches(name, names, n=3)
     # A slug without its family, or a part of one, is near too.
     near += [one for one in names if name in one and one not in near][: 3 - len(near)]
     hint = f"did you mean {' or '.join(near)}?" if near else "`card-doctor checks` lists every check"

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence, TextIO, Tuple
 
+import msgspec
+
 from card_doctor.errors import CardDoctorError, UsageError
 from card_doctor.reporting.plain import plain
 from card_doctor.settings import Settings, load
@@ -31,12 +33,16 @@ class Session:
         self.json = "--format=json" in args or ("--format", "json") in zip(args, args[1:])
         self.verbose = "-v" in args or "--verbose" in args
 
-    def settings(self, flags: Mapping[str, Any]) -> Settings:
-        """The settings of the working directory, with the flags over them."""
+    def settings(self, flags: Mapping[str, Any], *, reports: bool = False) -> Settings:
+        """The settings of the working directory, with the flags over them. The files that the settings name are
+        for reports: `card-doctor cards` must not overwrite one.
+        """
         try:
             settings = load(Path.cwd())
         except FileNotFoundError:  # the working directory was removed
             settings = Settings()
+        if not reports:
+            settings = msgspec.structs.replace(settings, output=())
         settings = settings.with_flags(flags)
         self.json = settings.format == "json"
         self.verbose = settings.verbose
