@@ -291,3 +291,9 @@ def test_one_gpu_without_code_among_others_can_be_left_out():
     assert kernels.message.endswith("NVIDIA H100 (compute capability 9.0)")
     assert kernels.remedies[1].text == "leave NVIDIA H100 out of CUDA_VISIBLE_DEVICES"
     assert mixed.id == "accelerator/mixed-gpus"
+
+
+def test_a_described_machine_is_not_judged_by_the_driver_of_this_one():
+    made = on("T4", torch="2.1.2", driver="470.57.02", driver_cuda="12.2")
+    (finding,) = driver_too_old(made)
+    assert finding.found == "470.57.02"
