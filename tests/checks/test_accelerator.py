@@ -64,7 +64,7 @@ def test_a_cpu_build_beside_a_gpu_is_slow_in_fp32():
     finding = the(on("T4", torch="2.1.2", build=CPU))
     assert (finding.id, finding.severity, finding.breaks) == ("accelerator/build-mismatch", "warning", "no")
     assert finding.message == "torch 2.1.2 (CPU) does not use Tesla T4"
-    assert finding.remedies[0].text == "pip uninstall -y torch && pip install torch==2.1.2"
+    assert finding.remedies[0].command == "pip uninstall -y torch && pip install torch==2.1.2"
 
 
 def test_a_cpu_build_beside_a_gpu_breaks_what_needs_one():
@@ -77,7 +77,7 @@ def test_a_cpu_build_beside_a_gpu_breaks_what_needs_one():
 def test_a_cpu_build_beside_an_old_gpu_is_remedied_by_a_build_that_it_can_use():
     finding = the(on("K80", torch="2.1.2", build=CPU, driver="470.256.02"))
     assert finding.remedies[0].requirement == "torch==2.1.2+cu118"
-    assert finding.remedies[0].text.endswith("--index-url https://download.pytorch.org/whl/cu118")
+    assert finding.remedies[0].command.endswith("--index-url https://download.pytorch.org/whl/cu118")
 
 
 def test_a_remedy_is_one_that_this_python_can_install():
@@ -189,7 +189,7 @@ def test_an_h100_has_nothing_to_run_in_torch_1_9():
 def test_an_a100_is_served_by_another_build_of_the_same_release():
     remedy = the(on("A100")).remedies[0]
     assert remedy.requirement == "torch==1.9.1+cu111"
-    assert remedy.text == "pip install torch==1.9.1+cu111 -f https://download.pytorch.org/whl/torch_stable.html"
+    assert remedy.command == "pip install torch==1.9.1+cu111 -f https://download.pytorch.org/whl/torch_stable.html"
 
 
 @pytest.mark.parametrize(

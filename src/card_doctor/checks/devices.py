@@ -142,15 +142,20 @@ def nearest_build(case: Case, gpus: Sequence[Accelerator]) -> Optional[Remedy]:
         return away, one.version.release != here.release, not one.is_default, -one.version.micro
 
     nearest = min(known, key=distance)
-    if nearest.is_default:
-        requirement = f"torch=={nearest.version}"
-        # pip takes an installed 1.9.1+cpu for what satisfies ==1.9.1
-        first = "pip uninstall -y torch && " if nearest.version.release == here.release else ""
-        return Remedy("pin", requirement, text=f"{first}pip install {requirement}")
-    requirement = f"torch=={nearest.version}+{nearest.build}"
-    old = nearest.version.release < (1, 13)
-    index = f"-f {WHEELS}/torch_stable.html" if old else f"--index-url {WHEELS}/{nearest.build}"
-    return Remedy("pin", requirement, text=f"pip install {requirement} {index}")
+    if not nearest.is_default:
+        requirement = f"torch=={nearest.version}+{nearest.build}"
+        old = nearest.version.release < (1, 13)
+        index = f"-f {WHEELS}/torch_stable.html" if old else f"--index-url {WHEELS}/{nearest.build}"
+        return _by_command(requirement, f"pip install {requirement} {index}")
+    requirement = f"torch=={nearest.version}"
+    if nearest.version.release == here.release:  # pip takes an installed 1.9.1+cpu for what satisfies ==1.9.1
+        return _by_command(requirement, f"pip uninstall -y torch && pip install {requirement}")
+    return Remedy("pin", requirement)
+
+
+def _by_command(requirement: str, command: str) -> Remedy:
+    """A pin that takes more than its name to install."""
+    return Remedy("pin", requirement, text=command, command=command)
 
 
 def _builds(case: Case) -> Iterator[Built]:
