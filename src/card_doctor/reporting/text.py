@@ -169,10 +169,21 @@ def _verdict(page: Page, report: Report, environment: Environment) -> None:
     wide = max(len(answer) for _, answer, _ in rows)
     for mark, answer, why in rows:
         page.line(why, prefix=[_mark(mark), (answer.ljust(wide), STYLES[mark]), "   "])
-    if trains == "unknown" and report.machine.accelerators is None:
-        page.line("Name the GPU that it will run on, as in `--gpu T4`, or `--gpu none`.", indent=5)
-    elif trains == "unknown" and report.machine.accelerators and report.machine.driver is None:
-        page.line("Name the driver that it will run with, as in `--driver 535.54`.", indent=5)
+    told = _to_tell(report.machine, environment) if trains == "unknown" else []
+    if told:
+        page.line(f"To say what is not known: {', '.join(told)}", indent=5)
+
+
+def _to_tell(machine: Machine, environment: Environment) -> List[str]:
+    """The flags, with examples, for facts that could not be read."""
+    flags = []
+    if machine.accelerators is None:
+        flags.append("`--gpu T4` or `--gpu none`")
+    elif machine.accelerators and machine.driver is None:
+        flags.append("`--driver 535.54`")
+    flags += ["`--python 3.9`"] if environment.python is None else []
+    flags += ["`--platform manylinux2014_x86_64`"] if environment.platform is None else []
+    return flags
 
 
 def _why_trains(report: Report, environment: Environment) -> str:
@@ -186,15 +197,21 @@ def _why_trains(report: Report, environment: Environment) -> str:
             verb = singular if number == 1 else plural
             return f"{_many(number, 'finding')} {verb} training" + (f" ({ignored} of them ignored)" if ignored else "")
     if report.verdict.trains == "unknown":
-        unknown = [result.reason or result.id for result in report.checks if result.outcome == "unknown"]
-        crashed = [f"{result.id} crashed" for result in report.checks if result.outcome == "crashed"]
-        reasons = list(dict.fromkeys([*unknown, *crashed]))
         if report.card is None and environment.torch is None:
-            reasons = ["there is neither a card nor a torch to judge"]
-        more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
-        return "; ".join(reasons[:3]) + more or "nothing was checked that could tell"
+            return "there is neither a card nor a torch to judge"
+        return _lacking(report) or "nothing was checked that could tell"
     passed = sum(result.outcome in {"passed", "found"} for result in report.checks)
     return f"nothing found that breaks training ({_many(passed, 'check')})"
+
+
+def _lacking(report: Report) -> str:
+    """The facts that were missing, the plainest first, and the checks that crashed."""
+    reasons = {result.reason or result.id for result in report.checks if result.outcome == "unknown"}
+    facts = sorted({reason.replace("not known: ", "", 1) for reason in reasons}, key=lambda fact: (len(fact), fact))
+    more = [f"and {len(facts) - 3} more"] if len(facts) > 3 else []
+    parts = ["not known: " + "; ".join([*facts[:3], *more])] if facts else []
+    parts += [f"{result.id} crashed" for result in report.checks if result.outcome == "crashed"]
+    return "; ".join(parts)
 
 
 def _matches_mark(report: Report) -> str:
