@@ -212,7 +212,7 @@ def no_kernels(case: Case) -> Iterator[Finding]:
             raise Unknown(f"what {spelled(build)} is compiled for")
         way = kernels(build.architectures, capability)
         if way is None:
-            told = f"It is compiled for {', '.join(build.architectures)}; none of them runs on a newer generation."
+            told = f"It is compiled for {', '.join(build.architectures)}, and none of that runs here."
             yield _no_code(case, "accelerator/no-kernels", build, gpu, told)
         elif way == "ptx" and case.machine.driver:
             needed = toolkit_driver(case, cuda)
