@@ -222,6 +222,27 @@ def test_half_precision_on_amds_gpus_is_not_judged_by_nvidias_capabilities():
     assert every(made) == []
 
 
+def test_half_precision_on_intels_gpus_is_unknown():
+    intel = Machine(None, (Accelerator("Arc A770", kind="xpu"),), "bf16")
+    build = TorchBuild("2.6.0", "xpu")
+    made = case(
+        package("torch", "2.6.0"), package("transformers", "4.46.1"), known=Shipped(), machine=intel, torch=build
+    )
+    with pytest.raises(Unknown, match="Intel's GPUs"):
+        every(made)
+
+
+def test_a_rule_about_a_package_that_is_not_there_does_not_fit():
+    made = case(
+        package("torch", "2.5.1"),
+        package("transformers", "4.46.1"),
+        known=Shipped(),
+        machine=Machine(None, (Accelerator("Apple GPU", kind="mps"),), "fp16"),
+        torch=TorchBuild("2.5.1", "cpu"),
+    )
+    assert every(made) == []
+
+
 def test_a_gpu_that_torch_does_not_get_to_is_the_other_familys_business():
     for made in (
         on("T4", build=TorchBuild("1.9.1", "cpu"), precision="fp16"),

@@ -327,10 +327,17 @@ def test_signs_of_a_driver(tmp_path, monkeypatch, name, content, may):
     assert may_have_driver(tmp_path) is may
 
 
+def test_a_machine_without_gpus_has_none(monkeypatch):
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+    if sys.platform != "linux" or may_have_driver() or Path("/dev/kfd").exists():
+        pytest.skip("this machine has a GPU")
+    assert read_hardware(LIMIT)[:3] == (None, None, ())
+
+
 def test_without_a_sign_no_driver_is_asked(tmp_path, monkeypatch):
     """What it would cost: a process, and nvidia-ml-py in it."""
     monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
-    if may_have_driver() or Path("/dev/kfd").exists():
+    if sys.platform != "linux" or may_have_driver() or Path("/dev/kfd").exists():
         pytest.skip("this machine has a GPU")
     code = (
         "import sys; from card_doctor.environment.hardware import read_hardware; print(read_hardware(5)[:3]);"
