@@ -153,7 +153,7 @@ def test_a_report_that_can_not_be_read_says_what_is_wrong(file, change, message)
     ("url", "shown"),
     [
         ("https://user:token@example.org/a/b.whl?sig=1#sha256=2", "https://example.org/a/b.whl"),
-        ("file:///tmp/x", "file:///tmp/x"),
+        ("file:///srv/x", "file:///srv/x"),
         ("git+ssh://git@example.org/r.git@v1", "git+ssh://example.org/r.git@v1"),
         ("https://[", "https://"),
     ],

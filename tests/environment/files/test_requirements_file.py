@@ -19,7 +19,7 @@ aiohttp==3.8.1
 -e git+https://user:token@example.org/me/other.git@0123abc#egg=other
 PyYAML==6.0
 torch @ https://download.pytorch.org/whl/cu111/torch-1.9.1%2Bcu111-cp39-cp39-linux_x86_64.whl
-torchvision @ file:///tmp/torchvision-0.10.1%2Bcu111-cp39-cp39-linux_x86_64.whl#sha256=abc
+torchvision @ file:///srv/torchvision-0.10.1%2Bcu111-cp39-cp39-linux_x86_64.whl#sha256=abc
 wheel @ git+https://github.com/pypa/wheel@main
 """
 
