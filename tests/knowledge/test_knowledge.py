@@ -73,6 +73,12 @@ def test_the_digest_tells_what_is_known(tmp_path):
     other = directory(tmp_path, "other", "hazards", "# a comment")
     digests = [Matrices([folder]).digest for folder in (one, same, other)]
     assert digests[0] == digests[1] != digests[2]
+    (other / "releases").mkdir()
+    (other / "releases" / "a.jsonl").write_text('{"version": "1", "date": "2022-05-08"}')
+    more = Matrices([other]).digest
+    assert more != digests[2]
+    (other / "releases" / "a.jsonl").write_text("")
+    assert Matrices([other]).digest != more
     assert Matrices().digest == Matrices().digest
     assert Matrices().digest not in digests
 
