@@ -18,6 +18,8 @@ import sys
 from pathlib import Path
 from typing import Dict, List, Sequence
 
+from card_doctor.environment import choose
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 PYTHON = "3.9"
 FIRST_SEED = ["transformers==4.18.0", "torch==1.9.1", "datasets==2.1.0", "tokenizers==0.11.6"]
@@ -35,7 +37,8 @@ def build(folder: Path, requirements: Sequence[str]) -> Path:
     python = folder / "bin" / "python"
     install = ["uv", "pip", "install", "-q", "--python", str(python)]
     if not (folder / "built").exists():
-        subprocess.run(["uv", "venv", "-q", "--clear", "--python", PYTHON, str(folder)], check=True)
+        interpreter = choose(PYTHON, started_with_m=False) or sys.executable
+        subprocess.run(["uv", "venv", "-q", "--clear", "--python", interpreter, str(folder)], check=True)
         subprocess.run([*install, *requirements], check=True)
         (folder / "built").touch()
     ours = ["--reinstall-package", "card-doctor", str(REPOSITORY)]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from card_doctor.cards import catalogue, read_matrix
+from card_doctor.cards import catalogue
+from card_doctor.cards.matrix import read_matrix
 from card_doctor.checks.card import pins_exclude, released_later
 from card_doctor.knowledge.releases import load_releases
 from card_doctor.model import Fact, NotApplicable, Place, Remedy, Unknown

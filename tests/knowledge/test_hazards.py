@@ -19,7 +19,8 @@ from tests.made import PYTHON
 from card_doctor.errors import MatrixError
 from card_doctor.knowledge import Matrices
 from card_doctor.knowledge.files import shipped
-from card_doctor.knowledge.hazards import Hazards, matching, read_checked, remedied
+from card_doctor.knowledge.hazard_files import read_checked, remedied
+from card_doctor.knowledge.hazards import Hazards, matching
 from card_doctor.model import Enforced, Hazard
 
 OURS, ENFORCED = read_checked(shipped())

@@ -8,11 +8,11 @@ from typing import Dict, Sequence
 
 import msgspec
 
-from card_doctor.cards.matrix import read_matrix
+from card_doctor.compiled import compiled
 from card_doctor.errors import CardError, MatrixError
 from card_doctor.model import Card
 
-__all__ = ["catalogue", "find_card", "read_matrix"]
+__all__ = ["catalogue", "find_card"]
 
 KIND = "cards"  # the folder of a matrices directory
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
@@ -61,6 +61,11 @@ def _read(path: Path) -> Card:
         raise CardError(f"{path}: a README or an article is not read by this version", MATRIX_INSTEAD)
     if path.suffix.lower() != ".toml":
         raise CardError(f"{path}: no kind of card that is known", "A card is a `.toml` matrix in this version.")
+    ready = compiled(path, Card)
+    if ready is not None:
+        return msgspec.structs.replace(ready, source=msgspec.structs.replace(ready.source, path=str(path)))
+    from card_doctor.cards.matrix import read_matrix  # noqa: PLC0415  TOML is slow to load
+
     try:
         return read_matrix(path)
     except MatrixError as error:

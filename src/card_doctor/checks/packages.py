@@ -60,8 +60,11 @@ def declared_requirement(case: Case) -> Iterator[Finding]:
             violated.setdefault(declared.name, []).append(_Violation(by, declared))
     for name in sorted(violated):
         yield _declared_finding(case, name, violated[name])
-    if unknown:
-        raise Unknown("whether these are installed: " + ", ".join(sorted(unknown)))
+    if not case.snapshot.complete:
+        named = ", ".join(sorted(unknown)[:5])
+        raise Unknown(
+            "what is installed beside what is named" + (f" (of what that requires: {named})" if named else "")
+        )
 
 
 def _declared_finding(case: Case, name: str, violations: List[_Violation]) -> Finding:

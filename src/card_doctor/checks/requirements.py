@@ -34,7 +34,8 @@ class Declared(NamedTuple):
 
 def normalise(name: str) -> str:
     """PEP 503."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    plain = name.lower().replace("_", "-").replace(".", "-")
+    return re.sub("-+", "-", plain) if "--" in plain else plain
 
 
 def name_of(requirement: str) -> Optional[str]:
@@ -43,6 +44,7 @@ def name_of(requirement: str) -> Optional[str]:
     return normalise(match.group(1)) if match else None
 
 
+@lru_cache(maxsize=16384)
 def extras_of(requirement: str) -> Tuple[str, ...]:
     """The normalised extras that a requirement's marker mentions, without parsing the rest."""
     if "extra" not in requirement:

@@ -29,7 +29,8 @@ def command() -> None:
 @click.pass_obj
 def list_cards(session: Session, /, **flags: Any) -> None:
     """Every card that can be named without a path, and what it was trained with."""
-    from card_doctor.cards import catalogue, read_matrix  # noqa: PLC0415
+    from card_doctor.cards import catalogue  # noqa: PLC0415
+    from card_doctor.cards.matrix import read_matrix  # noqa: PLC0415
     from card_doctor.reporting.json import CardsDocument, ListedCard, encode  # noqa: PLC0415
 
     settings = session.settings(flags)

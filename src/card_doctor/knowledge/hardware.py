@@ -11,9 +11,9 @@ import msgspec
 from packaging.specifiers import InvalidSpecifier, Specifier
 from packaging.version import InvalidVersion, Version
 
+from card_doctor.compiled import compiled
 from card_doctor.errors import MatrixError
 from card_doctor.model import Accelerator
-from card_doctor.toml import read_text, read_toml, wrong_key
 
 KIND = "hardware"
 GIB = 2**30
@@ -122,7 +122,7 @@ class _Precision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rule: Tuple[Rule, ...] = ()
 
 
-_SHAPES: Mapping[str, Type[object]] = {
+SHAPES: Mapping[str, Type[object]] = {
     "gpus.toml": _Gpus,
     "cuda.toml": _Cuda,
     "torch-builds.toml": _Builds,
@@ -146,25 +146,35 @@ class Hardware:
         self._dirs = tuple(dirs)
 
     def _read(self, shape: Type[T]) -> List[T]:
-        name = next(name for name, one in _SHAPES.items() if one is shape)
+        name = next(name for name, one in SHAPES.items() if one is shape)
         paths = (directory / KIND / name for directory in self._dirs)
-        return [read_toml(path, shape) for path in paths if path.is_file()]
+        return [_read(path, shape) for path in paths if path.is_file()]
 
     @cached_property
-    def products(self) -> Dict[str, Product]:
-        """By `key_of` their names."""
+    def _sold(self) -> Dict[str, Product]:
+        """By name as we write it."""
         found: Dict[str, Product] = {}
         for file in self._read(_Gpus):
             for group in file.gpus:
                 for name, memory in group.memory.items():
                     sizes = memory if isinstance(memory, tuple) else (memory,)
-                    found[key_of(name)] = Product(name, group.capability, sizes, group.tensor_cores)
-            found.update((key_of(other), found[key_of(name)]) for other, name in file.names.items())
+                    found[name] = Product(name, group.capability, sizes, group.tensor_cores)
+            found.update((other, found[name]) for other, name in file.names.items())
         return found
+
+    @cached_property
+    def products(self) -> Dict[str, Product]:
+        """By `key_of` their names."""
+        return {key_of(name): product for name, product in self._sold.items()}
 
     def product(self, name: str) -> Optional[Product]:
         """By a name as a driver prints it, or a person writes it."""
-        return self.products.get(key_of(name)) or self.products.get(key_of(name, without_size=True))
+        for wanted in (key_of(name), key_of(name, without_size=True)):
+            for sold_as, product in reversed(list(self._sold.items())):  # the last overrides
+                # a key is what is left of a name: the test in front spares making the keys of all others
+                if all(word in sold_as.lower() for word in wanted.split()) and key_of(sold_as) == wanted:
+                    return product
+        return None
 
     @cached_property
     def _cuda(self) -> List[_Cuda]:
@@ -321,12 +331,23 @@ def size_of(name: str) -> Optional[float]:
     return float(found.group(1)) if found else None
 
 
+def _read(path: Path, shape: Type[T]) -> T:
+    ready = compiled(path, shape)
+    if ready is None:
+        from card_doctor.toml import read_toml  # noqa: PLC0415
+
+        ready = read_toml(path, shape)
+    return ready
+
+
 def check_directory(directory: Path) -> None:
     """Every statement about hardware in a directory of matrices; MatrixError for the first that is wrong."""
+    from card_doctor.toml import read_text, read_toml, wrong_key  # noqa: PLC0415
+
     for path in sorted((directory / KIND).glob("*.toml")):
-        if path.name not in _SHAPES:
-            raise MatrixError(f"{path}: no file of this name is known", "known here: " + ", ".join(_SHAPES))
-        value = read_toml(path, _SHAPES[path.name])
+        if path.name not in SHAPES:
+            raise MatrixError(f"{path}: no file of this name is known", "known here: " + ", ".join(SHAPES))
+        value = read_toml(path, SHAPES[path.name])
         for steps, problem in _problems(value):
             raise wrong_key(path, read_text(path), steps, problem)
 

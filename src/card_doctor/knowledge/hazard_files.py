@@ -1,0 +1,116 @@
+"""Hazards in TOML, as people write them: read in full, every statement in them validated."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Dict, Iterator, List, Optional, Tuple
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
+
+from card_doctor.knowledge.files import toml_files
+from card_doctor.knowledge.hazards import KIND, HazardFile
+from card_doctor.model import Enforced, Hazard
+from card_doctor.toml import Step, convert, parse, read_text, wrong_key
+
+_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_SCOPE = re.compile(rf"import|train|feature:{_SLUG.pattern}")
+_EVIDENCE = re.compile(r"https://[\w.-]+/\S+|(?:reproduced|source): .+")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+def read_checked(directory: Path) -> Tuple[List[Hazard], List[Enforced]]:
+    """All hazards of a directory, every statement in them validated; MatrixError for the first that is wrong."""
+    hazards: Dict[str, Hazard] = {}
+    enforced: List[Enforced] = []
+    for path in toml_files(directory, KIND):
+        text = read_text(path)
+        content = convert(parse(text, path), HazardFile, text, path)
+        for index, hazard in enumerate(content.hazard):
+            for steps, problem in _problems(hazard):
+                raise wrong_key(path, text, ("hazard", index, *steps), f"{problem} (of {hazard.id})")
+            if hazard.id in hazards:
+                raise wrong_key(path, text, ("hazard", index, "id"), f"there is another hazard called {hazard.id}")
+            hazards[hazard.id] = hazard
+        for index, one in enumerate(content.enforced):
+            for steps, problem in _enforced_problems(one):
+                raise wrong_key(path, text, ("enforced", index, *steps), problem)
+            enforced.append(one)
+    return list(hazards.values()), enforced
+
+
+def _problems(hazard: Hazard) -> Iterator[Tuple[Tuple[Step, ...], str]]:
+    """What is wrong with an entry beyond its shape."""
+    if not _SLUG.fullmatch(hazard.id):
+        yield ("id",), "expected lower-case words joined by `-`"
+    if not _SCOPE.fullmatch(hazard.scope):
+        yield ("scope",), "expected `import`, `train` or `feature:<name>`"
+    if not hazard.when:
+        yield ("when",), 'expected at least one distribution, like { numpy = ">=2" }'
+    named = {*hazard.when, *hazard.missing}
+    for name in named:
+        if not _SLUG.fullmatch(name):
+            where = ("when", name) if name in hazard.when else ("missing",)
+            yield where, f"expected a normalised distribution name, like `{_normalise(name)}`"
+    for name, specifier in hazard.when.items():
+        yield from _specifier_problems(("when", name), specifier)
+    if hazard.python is not None:
+        yield from _specifier_problems(("python",), hazard.python)
+    if hazard.marker is not None:
+        try:
+            Marker(hazard.marker)
+        except InvalidMarker:
+            yield ("marker",), "expected a PEP 508 marker, like `sys_platform == 'linux'`"
+    if hazard.subject is not None and hazard.subject not in named:
+        yield ("subject",), f"expected one of {', '.join(sorted(named))}"
+    for placeholder in _PLACEHOLDER.findall(hazard.message):
+        if placeholder not in hazard.when:
+            yield ("message",), f"`{{{placeholder}}}` is no distribution of `when`"
+    if not hazard.remedies:
+        yield ("remedies",), "expected at least one"
+    for index, remedy in enumerate(hazard.remedies):
+        if remedied(remedy)[0] not in named:
+            yield ("remedies", index), f"expected a requirement on, or `-name` of, one of {', '.join(sorted(named))}"
+    yield from _evidence_problems(hazard.evidence)
+
+
+def _enforced_problems(one: Enforced) -> Iterator[Tuple[Tuple[Step, ...], str]]:
+    for steps, name in [(("distribution",), one.distribution), *((("names",), name) for name in one.names)]:
+        if not _SLUG.fullmatch(name):
+            yield steps, f"expected a normalised distribution name, like `{_normalise(name)}`"
+    yield from _specifier_problems(("versions",), one.versions)
+    yield from _evidence_problems(one.evidence)
+
+
+def _evidence_problems(evidence: Tuple[str, ...]) -> Iterator[Tuple[Tuple[Step, ...], str]]:
+    if not evidence:
+        yield ("evidence",), "expected at least one link or `reproduced: <pins> fail, <pins> pass`"
+    for index, one in enumerate(evidence):
+        if not _EVIDENCE.fullmatch(one):
+            yield ("evidence", index), "expected an https link, `reproduced: …` or `source: …`"
+
+
+def _specifier_problems(steps: Tuple[Step, ...], text: str) -> Iterator[Tuple[Tuple[Step, ...], str]]:
+    try:  # packaging 21 takes any text for a SpecifierSet, but not for a Specifier
+        for one in filter(None, text.split(",")):
+            Specifier(one)
+    except InvalidSpecifier:
+        yield steps, f"expected a version specifier like `>=2,<3` (empty for any version), found `{text}`"
+
+
+def remedied(remedy: str) -> Tuple[str, Optional[SpecifierSet]]:
+    """The distribution that a remedy changes, and to what; None where it is removed. "" is no remedy at all."""
+    if remedy.startswith("-"):
+        return remedy[1:], None
+    try:
+        requirement = Requirement(remedy)
+    except InvalidRequirement:
+        return "", None
+    return _normalise(requirement.name), requirement.specifier
+
+
+def _normalise(name: str) -> str:
+    """PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
