@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import Version
-from tests.made import PYTHON
+from made import PYTHON
 
 from card_doctor.errors import MatrixError
 from card_doctor.knowledge import Matrices
