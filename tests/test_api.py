@@ -91,7 +91,7 @@ def loaded_by(statements: str, folder: Path) -> set[str]:
         text=True,
         timeout=60,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])},
     )
     return set(ran.stdout.splitlines()[-1].split()[1:])
 
