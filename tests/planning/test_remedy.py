@@ -110,6 +110,27 @@ def test_what_is_missing_and_what_the_card_pins_is_installed_together():
     assert remedy.command.startswith("uv pip install --python /env/bin/python"), "there is no pip in it"
 
 
+def test_what_an_installer_brings_along_is_not_named():
+    known = Known(
+        told_hazards=(PYARROW,),
+        told_releases={
+            "datasets": {
+                **releases("2.1.0", requires=["fsspec", "pyarrow>=5", "unheard-of"]),
+            },
+            "fsspec": releases("2022.1.0"),
+            "pyarrow": releases("20.0.0", "26.0.0"),
+        },
+    )
+    remedy = join(case(package("pip", "24.0"), of=card({"datasets": "2.1.0"}), known=known), judge)
+    assert remedy.requirements == ("datasets==2.1.0", "pyarrow<21")
+    assert remedy.proven
+
+
+def test_a_part_of_the_cards_releases_is_no_way_out():
+    known = Known(told_releases={**KNOWN.told_releases, "torch": releases("1.9.1", wheel="cp36-cp36m-win_amd64")})
+    assert join(case(package("pip", "24.0"), of=FIRST_SEED, known=known), judge) is None
+
+
 def test_a_removal_comes_first_in_the_command():
     broken = hazard("broken-wandb", {"wandb": "<1"}, ["-wandb"])
     known = Known(told_hazards=(broken, NUMPY), told_releases=KNOWN.told_releases)

@@ -13,7 +13,7 @@ import msgspec
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from card_doctor.checks.requirements import normalise, parse
+from card_doctor.checks.requirements import holds, normalise, parse, requirements_of
 from card_doctor.checks.versions import level
 from card_doctor.knowledge.releases import allows, has_wheel
 from card_doctor.model import Case, Finding, JoinedRemedy, Package, Release, Remedy, Snapshot
@@ -68,6 +68,8 @@ def join(case: Case, judge: Judge) -> Optional[JoinedRemedy]:
         changed = msgspec.structs.replace(case, snapshot=_apply(case, change))
     if not change.ranges and not change.removed:
         return None
+    if any(finding.id == "versions/missing" and finding.breaks == "yes" for finding in left):
+        return None  # a part of the card's own releases is no way out: this Python has none of the others
     requirements = tuple(f"{name}{_tidy(specifier)}" for name, specifier in sorted(change.ranges.items()))
     return JoinedRemedy(
         requirements=requirements,
@@ -102,7 +104,9 @@ def _leaves_card(case: Case, name: str, change: _Change) -> bool:
 
 
 def _apply(case: Case, change: _Change) -> Snapshot:
-    """The snapshot as it would be after the command."""
+    """The snapshot as it would be after the command, with what an installer brings along: what the new releases
+    require and is missing or does not fit.
+    """
     packages: Dict[str, Package] = {
         name: package for name, package in case.snapshot.packages.items() if name not in change.removed
     }
@@ -110,8 +114,18 @@ def _apply(case: Case, change: _Change) -> Snapshot:
         picked = _pick(case, name, specifier)
         if picked is not None:
             packages[name] = picked
-        elif name in packages:
+        else:
             packages[name] = Package(name, "")  # of an unknown release: satisfies, and says nothing of its own
+    new = [name for name, package in packages.items() if package is not case.snapshot.packages.get(name)]
+    while new:
+        for declared in requirements_of(packages[new.pop()], case.snapshot.python):
+            there = packages.get(declared.name)
+            if there is None or not holds(declared, there.version):
+                specifier = declared.specifier & change.ranges.get(declared.name, SpecifierSet())
+                brought = _pick(case, declared.name, specifier)
+                if brought is not None or there is None:
+                    packages[declared.name] = brought or Package(declared.name, "")
+                    new.append(declared.name)
     return msgspec.structs.replace(case.snapshot, packages=packages)
 
 

@@ -308,10 +308,17 @@ def _remedy(page: Page, report: Report) -> None:
         page.whole(joined.command)
         return
     serious = [finding for finding in report.findings if finding.severity != "note"]
-    remedy = next((remedy for finding in serious for remedy in finding.remedies), None)
-    if remedy is None:
+    remedies = [remedy for finding in serious for remedy in finding.remedies]
+    if not remedies:
         return
     page.gap()
+    pythons = [
+        f"{one.text} for {finding.subject}" for finding in serious for one in finding.remedies if one.kind == "python"
+    ]
+    if pythons:
+        page.line(f"It takes another Python: {', '.join(pythons)}.")
+        return
+    remedy = remedies[0]
     what = "it" if len(serious) == 1 else "the first that can be"
     page.line(f"To fix {what}:" if remedy.command else f"To fix {what}: {_remedy_words(remedy)}")
     if remedy.command:
