@@ -201,6 +201,25 @@ class TestRealEnvironments:
             installed["setuptools"] = setuptools
         assert loop_breakers(installed) == expected
 
+    @pytest.mark.parametrize(
+        ("python", "installed"),
+        [
+            (
+                "3.13.1",
+                "torch==2.15.0 transformers==5.23.0 datasets==5.2.0 tokenizers==0.23.3 numpy==2.5.5 pandas==3.1.1 "
+                "pyarrow==26.0.1 huggingface-hub==2.4.0 httpx2==2.0.0 accelerate==1.15.0 peft==0.21.2 "
+                "fsspec==2026.4.0 dill==0.4.1 setuptools==84.2.1",
+            ),
+            (
+                "3.9.18",
+                "torch==2.8.0 transformers==4.57.6 datasets==4.5.0 tokenizers==0.22.2 numpy==2.0.2 pandas==2.3.3 "
+                "pyarrow==21.0.0 huggingface-hub==0.36.2 accelerate==1.10.1 fsspec==2025.10.0 setuptools==82.0.1",
+            ),
+        ],
+    )
+    def test_what_a_resolver_gives_where_nothing_is_pinned(self, python, installed):
+        assert loop_breakers(dict(one.split("==") for one in installed.split()), python) == []
+
     @pytest.mark.skipif(not ROWS.exists(), reason="the rows of what really trained are not here")
     def test_nothing_that_trained_is_accused(self):
         rows = [json.loads(line) for line in ROWS.read_text().splitlines()]
