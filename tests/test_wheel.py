@@ -99,12 +99,14 @@ def test_a_check_from_it_says_what_the_checkout_says(installed, tmp_path):
     packages = {"torch": "1.9.1", "transformers": "4.18.0", "datasets": "2.1.0", "numpy": "2.0.2", "pandas": "2.3.3"}
     path.write_bytes(msgspec.json.encode(snapshot(*(package(*one) for one in packages.items()))))
     machine = {"gpus": ["T4"], "driver": "470.57.02"}
-    here = json.loads(msgspec.json.encode(checkup.run([CARD], environment=str(path), **machine)))["reports"][0]
+    here = json.loads(msgspec.json.encode(checkup.run([CARD], environment=str(path), **machine)))
     ran = installed(
         "check", CARD, "--environment", str(path), "--gpu", "T4", "--driver", "470.57.02", "--format", "json"
     )
     assert (ran.returncode, ran.stderr) == (1, "")
-    there = json.loads(ran.stdout)["reports"][0]
+    there = json.loads(ran.stdout)
+    assert there["tool"] == here["tool"], "the same knowledge has the same digest"
+    (here,), (there,) = here["reports"], there["reports"]
     assert here["verdict"]["trains"] == "no"
     for part in ("verdict", "versions", "checks", "remedy"):
         assert there[part] == here[part]
