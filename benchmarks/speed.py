@@ -72,6 +72,7 @@ def processor_seconds(command: Sequence[str]) -> float:
 def main() -> None:
     folder, runs = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 7
     os.environ["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's Python compiles a module once, not at every start
     for name, requirements in ENVIRONMENTS.items():
         python = build(folder / name, requirements)
         packages = len(list(python.parents[1].glob("lib/python*/site-packages/*.dist-info")))
