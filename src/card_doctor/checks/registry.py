@@ -43,6 +43,6 @@ def check(check_id: str, *, severity: Severity) -> Callable[[Function], Function
 
 def all_checks() -> Tuple[CheckInfo, ...]:
     """Every check, by family in the order of `FAMILIES`, then as written in the family's module."""
-    from card_doctor.checks import accelerator, amp, card, packages, python, versions  # noqa: F401, PLC0415
+    from card_doctor.checks import accelerator, amp, binaries, card, packages, python, versions  # noqa: F401, PLC0415
 
     return tuple(sorted(_checks.values(), key=lambda info: FAMILIES.index(info.family)))

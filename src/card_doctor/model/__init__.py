@@ -1,5 +1,6 @@
 """The values that pass through the house. Immutable; they import nothing of ours."""
 
+from card_doctor.model.binary import Binaries, BinarySurface, Linked, Loader, NumpyApi, TorchUse
 from card_doctor.model.card import Card, Conflict, Fact, Precision, Source, TroubleshootingCase
 from card_doctor.model.case import Case, Ignore, Machine, NotApplicable, Policy, Unknown
 from card_doctor.model.facts import Build, Enforced, Hazard, Knowledge, Release, Reproduction
@@ -23,6 +24,8 @@ from card_doctor.model.snapshot import Accelerator, Gap, Package, Platform, Pyth
 __all__ = [
     "SEVERITIES",
     "Accelerator",
+    "Binaries",
+    "BinarySurface",
     "Breaks",
     "Build",
     "Card",
@@ -42,9 +45,12 @@ __all__ = [
     "JoinedRemedy",
     "Knowledge",
     "Level",
+    "Linked",
+    "Loader",
     "Machine",
     "Matches",
     "NotApplicable",
+    "NumpyApi",
     "Package",
     "Place",
     "Platform",
@@ -60,6 +66,7 @@ __all__ = [
     "Source",
     "Tool",
     "TorchBuild",
+    "TorchUse",
     "Trains",
     "TroubleshootingCase",
     "Unknown",

@@ -6,6 +6,7 @@ from typing import Literal, Optional, Tuple
 
 import msgspec
 
+from card_doctor.model.binary import Binaries
 from card_doctor.model.card import Card
 from card_doctor.model.facts import Knowledge
 from card_doctor.model.snapshot import Accelerator, Package, Platform, Python, Snapshot
@@ -64,12 +65,19 @@ class Case(msgspec.Struct, frozen=True):
     policy: Policy
     knowledge: Knowledge
     card: Optional[Card] = None
+    binaries: Optional[Binaries] = None
 
     def needs_card(self) -> Card:
         """The card; NotApplicable without one."""
         if self.card is None:
             raise NotApplicable("no card")
         return self.card
+
+    def needs_binaries(self) -> Binaries:
+        """What the compiled files say; NotApplicable where they are not at hand."""
+        if self.binaries is None:
+            raise NotApplicable("the compiled files of this environment are not at hand")
+        return self.binaries
 
     def needs_python(self) -> Python:
         if self.snapshot.python is None:
