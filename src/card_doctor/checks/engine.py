@@ -125,8 +125,8 @@ def _trains(case: Case, findings: Sequence[Finding], results: Sequence[CheckResu
     if any(finding.breaks == "maybe" for finding in findings):
         return "at-risk"
     decisive = [result for result in results if result.id.partition("/")[0] in DECISIVE]
-    nothing_to_train = case.card is None and "torch" not in case.snapshot.packages
-    if not decisive or nothing_to_train or any(result.outcome in {"unknown", "crashed"} for result in decisive):
+    without_torch = "torch" not in case.snapshot.packages  # nothing was found, and nothing was there to be looked at
+    if not decisive or without_torch or any(result.outcome in {"unknown", "crashed"} for result in decisive):
         return "unknown"
     return "yes"
 
