@@ -1,0 +1,120 @@
+"""The surfaces of the files of an environment, by distribution: those that were read before are kept."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Dict, List, Optional, Tuple
+
+import msgspec
+
+from card_doctor.model import Package
+from card_doctor.model.surface import Function, FunctionSurface, ModuleSurface
+from card_doctor.surfaces import cache
+from card_doctor.surfaces.distributions import Distributions
+from card_doctor.surfaces.source import SIZE_LIMIT, Unreadable, read_function, read_module
+
+_MODULE = msgspec.msgpack.Decoder(ModuleSurface)
+_FUNCTION = msgspec.msgpack.Decoder(FunctionSurface)
+
+
+class _Shelf(msgspec.Struct, array_like=True):
+    """The surfaces of one distribution: modules by their path inside of it, functions by that and their line."""
+
+    modules: Dict[str, msgspec.Raw] = {}
+    functions: Dict[str, msgspec.Raw] = {}
+
+
+class Surfaces:
+    """Reads surfaces. A distribution's are kept under the digest of its RECORD, which holds those of its files:
+    the same distribution in another environment needs no reading.
+    """
+
+    def __init__(self, python: Tuple[int, int], distributions: Distributions) -> None:
+        self._python = python
+        self._distributions = distributions
+        self._sources: Dict[str, bytes] = {}
+        self._functions: Dict[Tuple[str, int], Optional[FunctionSurface]] = {}
+        self._shelves: Dict[str, Tuple[str, _Shelf, int]] = {}  # key, shelf, when the RECORD was written
+        self._grown: Dict[str, None] = {}
+        self.paths: List[str] = []
+
+    def module(self, path: str, package: Optional[Package]) -> ModuleSurface:
+        """Raises Unreadable, DoesNotParse and OSError."""
+        self.paths.append(path)
+        shelf, place = self._place(path, package)
+        if shelf is not None and place in shelf.modules:
+            return _MODULE.decode(shelf.modules[place])
+        surface = read_module(self._source(path), self._python)
+        if shelf is not None and package is not None:
+            shelf.modules[place] = msgspec.Raw(msgspec.msgpack.encode(surface))
+            self._grown[package.name] = None
+        return surface
+
+    def function(self, path: str, package: Optional[Package], stmt: Function) -> Optional[FunctionSurface]:
+        """The function that begins on this line; raises Unreadable and OSError."""
+        key = (path, stmt.first)
+        if key not in self._functions:
+            self._functions[key] = None
+            shelf, place = self._place(path, package)
+            place = f"{place}:{stmt.first}"
+            if shelf is not None and place in shelf.functions:
+                self._functions[key] = _FUNCTION.decode(shelf.functions[place])
+            else:
+                surface = self._functions[key] = read_function(self._source(path), stmt.first, stmt.last)
+                if shelf is not None and package is not None:
+                    shelf.functions[place] = msgspec.Raw(msgspec.msgpack.encode(surface))
+                    self._grown[package.name] = None
+        return self._functions[key]
+
+    def shows(self, path: str, name: str) -> bool:
+        """Does a line of its text define this name at the outermost level?"""
+        try:
+            source = self._source(path)
+        except (Unreadable, OSError):
+            return False
+        word = re.escape(name.encode())
+        return (
+            re.search(
+                rb"^(?:def|class|async def) +" + word + rb"\b|^" + word + rb" *(?::[^=\n]*)?=[^=]", source, re.MULTILINE
+            )
+            is not None
+        )
+
+    def store(self) -> None:
+        """Keep what was read."""
+        for name in self._grown:
+            key, shelf, _ = self._shelves[name]
+            cache.store(key, shelf)
+
+    def _place(self, path: str, package: Optional[Package]) -> Tuple[Optional[_Shelf], str]:
+        """The shelf that this file's surfaces belong on, if any, and its place there."""
+        if package is None or package.editable or not package.location or not package.info:
+            return None, ""
+        known = self._shelves.get(package.name)
+        if known is None:
+            record = self._distributions.record(package)
+            try:
+                written = os.stat(os.path.join(package.location, package.info, "RECORD")).st_mtime_ns
+            except OSError:
+                written = 0
+            key = cache.digest((package.name, package.version, self._python, record))
+            shelf = (cache.load(key, _Shelf) if written else None) or _Shelf()
+            known = self._shelves[package.name] = (key, shelf, written)
+        _, shelf, written = known
+        place = os.path.relpath(path, package.location).replace(os.sep, "/")
+        # The RECORD is written last: what is newer was changed by hand.
+        if not written or os.stat(path).st_mtime_ns > written + 60 * 10**9:
+            return None, ""
+        return (shelf, place) if f"{place},sha256=" in self._distributions.record(package) else (None, "")
+
+    def _source(self, path: str) -> bytes:
+        source = self._sources.get(path)
+        if source is None:
+            size = os.stat(path).st_size
+            if size > SIZE_LIMIT:
+                raise Unreadable(f"{size / 1e6:.0f} MB of source")
+            with open(path, "rb") as file:
+                source = file.read(SIZE_LIMIT + 1)
+            self._sources[path] = source
+        return source
