@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Dict, Sequence
 
@@ -10,14 +9,12 @@ import msgspec
 
 from card_doctor.compiled import compiled
 from card_doctor.errors import CardError, MatrixError
-from card_doctor.model import Card
+from card_doctor.model import Card, Source
 
 __all__ = ["catalogue", "find_card"]
 
 KIND = "cards"  # the folder of a matrices directory
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
-LATER = (".md", ".markdown", ".txt", ".html", ".htm")
-MATRIX_INSTEAD = "Write what the card states as a TOML matrix; `card-doctor cards` lists examples."
+TEXTS = (".md", ".markdown", ".txt", ".html", ".htm", "")
 
 
 def catalogue(directories: Sequence[Path]) -> Dict[str, Path]:
@@ -26,8 +23,10 @@ def catalogue(directories: Sequence[Path]) -> Dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def find_card(ref: str, directories: Sequence[Path]) -> Card:
-    """The card that `ref` names: a path that exists, else a name in the catalogue of these matrices; CardError."""
+def find_card(ref: str, directories: Sequence[Path], *, offline: bool = False) -> Card:
+    """The card that `ref` names: a path that exists, else a name in the catalogue of these matrices, standard input
+    (``-``), or an id of the hub, which `offline` is not asked over the network; CardError where there is none.
+    """
     path = Path(ref)
     if ref and _exists(path):
         return _read(path)
@@ -36,14 +35,13 @@ def find_card(ref: str, directories: Sequence[Path]) -> Card:
         card = _read(named)
         return msgspec.structs.replace(card, source=msgspec.structs.replace(card.source, kind="catalogue"))
     if ref == "-":
-        raise CardError("-: a card from standard input is not read by this version", MATRIX_INSTEAD)
-    if path.suffix.lower() in {".toml", *LATER}:
+        return _standard_input()
+    if path.suffix.lower() in {".toml", *TEXTS[:-1]}:
         raise CardError(f"{ref}: no such file, and no card of that name in the catalogue", _near(ref, directories))
-    if HUB_ID.fullmatch(ref):
-        raise CardError(
-            f"{ref}: no such file; a card from the hub is not read by this version",
-            f"Save its card and write what it states as a TOML matrix. {_near(ref.partition('/')[2], directories)}",
-        )
+    from card_doctor.cards.hub import ID, read_hub  # noqa: PLC0415  only for a card that is nowhere here
+
+    if ID.fullmatch(ref):
+        return read_hub(ref, offline=offline)
     raise CardError(f"{ref}: no card of that name in the catalogue, and no such file", _near(ref, directories))
 
 
@@ -56,11 +54,18 @@ def _exists(path: Path) -> bool:
 
 def _read(path: Path) -> Card:
     if path.is_dir():
-        raise CardError(f"{path}: a model's folder is not read by this version", MATRIX_INSTEAD)
-    if path.suffix.lower() in LATER:
-        raise CardError(f"{path}: a README or an article is not read by this version", MATRIX_INSTEAD)
+        from card_doctor.cards.folder import read_folder  # noqa: PLC0415  each kind's reader where it is needed
+
+        return read_folder(path)
+    if path.suffix.lower() in TEXTS:
+        from card_doctor.cards.text import decode, read_bytes  # noqa: PLC0415
+
+        return _text(decode(read_bytes(path), path), _name_of(path), Source("file", str(path)))
     if path.suffix.lower() != ".toml":
-        raise CardError(f"{path}: no kind of card that is known", "A card is a `.toml` matrix in this version.")
+        raise CardError(
+            f"{path}: no kind of card that is known",
+            "A card is a `.toml` matrix, a README or an article (.md, .txt, .html), or a model's folder.",
+        )
     ready = compiled(path, Card)
     if ready is not None:
         return msgspec.structs.replace(ready, source=msgspec.structs.replace(ready.source, path=str(path)))
@@ -70,6 +75,28 @@ def _read(path: Path) -> Card:
         return read_matrix(path)
     except MatrixError as error:
         raise CardError(error.message, error.hint) from error
+
+
+def _text(text: str, name: str, source: Source) -> Card:
+    from card_doctor.cards.readme import read_card  # noqa: PLC0415
+
+    return read_card(text, name, source)
+
+
+def _name_of(path: Path) -> str:
+    """A README has its folder's name, any other file its own."""
+    return path.resolve().parent.name if path.stem.lower() == "readme" else path.stem
+
+
+def _standard_input() -> Card:
+    import sys  # noqa: PLC0415
+
+    from card_doctor.cards.text import MAX_BYTES, decode  # noqa: PLC0415
+
+    data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise CardError(f"-: longer than {MAX_BYTES // 1024:,} kB, more than any card")
+    return _text(decode(data, "-"), "-", Source("stdin"))
 
 
 def _near(ref: str, directories: Sequence[Path]) -> str:

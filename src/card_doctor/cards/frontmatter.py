@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, ClassVar, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 from card_doctor.cards.markup import Numbered
 
@@ -95,7 +95,8 @@ def _loader() -> Any:
     import yaml  # noqa: PLC0415
 
     class TextLoader(yaml.SafeLoader):
-        yaml_implicit_resolvers: Dict[str, Any] = {}  # noqa: RUF012  a mapping of the class in PyYAML
+        yaml_implicit_resolvers: ClassVar[Dict[str, Any]] = {}  # type: ignore[misc]
+        yaml_constructors: ClassVar[Dict[Optional[str], Any]] = {}
 
     # What is tagged is text too, whatever it claims to be.
     TextLoader.add_multi_constructor("", lambda loader, _, node: _constructed(loader, node))

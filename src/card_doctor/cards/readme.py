@@ -63,18 +63,19 @@ class _Part(NamedTuple):
 
 def read_card(text: str, name: str, source: Source) -> Card:
     """The card that a README, an article or a page (Markdown, plain text or HTML) states."""
-    reader = _Reader(text)
-    reader.read(lines_of(text) if is_html(text) else numbered(text))
+    reader = Reader(text)
     return reader.card(name, source)
 
 
-class _Reader:
+class Reader:
+    """What a text states, before it is settled: a model's folder adds what its other files state."""
+
     def __init__(self, text: str) -> None:
-        self._stated = Statements()
+        self.stated = Statements()
         self._where = Where()
         self._axolotl = "axolotl" in text
         self._pairs = Pairs(
-            self._stated,
+            self.stated,
             lora=_LORA.search(text) is not None,
             keras=_KERAS.search(text) is not None,
             axolotl=self._axolotl,
@@ -84,8 +85,9 @@ class _Reader:
         self._paragraph: List[_Part] = []
         self._cases: List[Any] = []
         self._scores: List[Tuple[frontmatter.Score, Optional[int]]] = []
+        self._read(lines_of(text) if is_html(text) else numbered(text))
 
-    def read(self, lines: Sequence[Numbered]) -> None:
+    def _read(self, lines: Sequence[Numbered]) -> None:
         front = frontmatter.split(lines)
         self._front_matter(front)
         for block in blocks(lines[front.end :]):
@@ -104,17 +106,19 @@ class _Reader:
         self._pairs.finish()
         self._model_index()
 
-    def card(self, name: str, source: Source) -> Card:
-        return self._stated.card(name, source, results=self._results, troubleshooting=tuple(self._cases))
+    def card(self, name: str, source: Source, results: Rows = ()) -> Card:
+        """`results` are of another file, and count where the text has no table."""
+        rows = self._results or results
+        return self.stated.card(name, source, results=rows, troubleshooting=tuple(self._cases))
 
     def _front_matter(self, front: frontmatter.FrontMatter) -> None:
         bases = frontmatter.names(front.values.get("base_model"))
         if len(bases) == 1:
-            self._stated.add("base_model", bases[0], bases[0], front.lines.get("base_model"), METADATA)
+            self.stated.add("base_model", bases[0], bases[0], front.lines.get("base_model"), METADATA)
         datasets = frontmatter.names(front.values.get("datasets"))
         if datasets:
             value = datasets[0] if len(datasets) == 1 else datasets
-            self._stated.add("dataset.name", value, ", ".join(datasets), front.lines.get("datasets"), METADATA)
+            self.stated.add("dataset.name", value, ", ".join(datasets), front.lines.get("datasets"), METADATA)
         for day in frontmatter.names(front.values.get("date"))[:1]:
             self._date(day, front.lines.get("date"))
         place = front.lines.get("model-index", front.lines.get("model_index"))
@@ -124,7 +128,7 @@ class _Reader:
         """What it scores counts where the text gives none; else it may have been measured on other data, and only
         what has the very name of a score of the text, once, is held against it.
         """
-        written = {one.key for one in self._stated if one.key.startswith("metrics.") and one.trust > METADATA}
+        written = {one.key for one in self.stated if one.key.startswith("metrics.") and one.trust > METADATA}
         labels = [metrics.label_of(score.name) for score, _ in self._scores]
         keys = [metrics.metric_key(label, generated=True) for label in labels]
         for key, label, (score, place) in zip(keys, labels, self._scores):
@@ -144,7 +148,7 @@ class _Reader:
                 )
         except ValueError:
             return
-        self._stated.add("date", day.isoformat(), found.group(), number, METADATA)
+        self.stated.add("date", day.isoformat(), found.group(), number, METADATA)
 
     def _line(self, line: Line) -> None:
         text, number, bullet = line
@@ -157,7 +161,7 @@ class _Reader:
             self._where.item()
             if section.kind == "troubleshooting":
                 self._cases += case_of(text)
-        elif number <= _HEAD and len(text) < _SHORT and not self._stated.has("date", CODE):
+        elif number <= _HEAD and len(text) < _SHORT and not self.stated.has("date", CODE):
             self._date(text, number)
         if _SIGNAL.search(text):
             if text[0] == "{" and self._pairs.mapping(text, number):
@@ -226,30 +230,33 @@ class _Reader:
             self._version(name, version, text, line_at(0), trust)
 
     def _version(self, name: str, version: str, raw: str, number: int, trust: int) -> None:
-        self._stated.add("hardware.cuda" if name == "cuda" else f"versions.{name}", version, raw, number, trust)
+        self.stated.add("hardware.cuda" if name == "cuda" else f"versions.{name}", version, raw, number, trust)
 
     def _sentences(self, text: str, line_at: Callable[[int], int]) -> None:
         for said in [*prose.hyperparameters_in(text), *prose.optimizers_in(text)]:
-            self._stated.add(f"hyperparameters.{said.key}", said.value, said.raw, line_at(said.start), SENTENCE)
+            self.stated.add(f"hyperparameters.{said.key}", said.value, said.raw, line_at(said.start), SENTENCE)
         for said in prose.metrics_in(text):
-            self._stated.add(f"metrics.{said.key}", said.value, said.raw, line_at(said.start), SENTENCE)
+            self.stated.add(f"metrics.{said.key}", said.value, said.raw, line_at(said.start), SENTENCE)
         for stated, start in precision.in_sentence(text):
-            self._stated.add("precision", stated, stated.raw, line_at(start), SENTENCE)
+            self.stated.add("precision", stated, stated.raw, line_at(start), SENTENCE)
         for found, raw, start in hardware.in_sentence(text):
             for key, value in found.items():
-                self._stated.add(f"hardware.{key}", value, raw, line_at(start), SENTENCE)
+                self.stated.add(f"hardware.{key}", value, raw, line_at(start), SENTENCE)
         tuned = _FINE_TUNED.search(text)
         if tuned is None:
             return
         base, dataset = tuned.group("base"), tuned.group("dataset") or tuned.group("scratch")
         if base and not base.startswith("http"):
-            self._stated.add("base_model", base.rstrip("."), tuned.group(), line_at(tuned.start()), SENTENCE)
+            trust = (
+                LIST if text.startswith("This model is a fine-tuned version of") else SENTENCE
+            )  # the Trainer's words
+            self.stated.add("base_model", base.rstrip("."), tuned.group(), line_at(tuned.start()), trust)
         if dataset and dataset.lower() not in _NO_DATASET:
-            self._stated.add("dataset.name", dataset, tuned.group(), line_at(tuned.start()), SENTENCE)
+            self.stated.add("dataset.name", dataset, tuned.group(), line_at(tuned.start()), SENTENCE)
 
     def _table(self, table: Table) -> None:
         section = self._where.section
-        rows, left = read_table(table, section, self._pairs, self._stated)
+        rows, left = read_table(table, section, self._pairs, self.stated)
         self._results = self._results or rows
         for text, number in left:
             self._versions(text, lambda _, line=number: line, TABLE, section)  # type: ignore[misc]

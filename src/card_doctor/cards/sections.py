@@ -7,7 +7,15 @@ from functools import lru_cache
 from typing import List, Literal, NamedTuple, Optional, Tuple
 
 Kind = Literal[
-    "other", "versions", "hyperparameters", "evaluation", "quantization", "requirements", "usage", "troubleshooting"
+    "other",
+    "versions",
+    "hyperparameters",
+    "evaluation",
+    "quantization",
+    "requirements",
+    "usage",
+    "aside",
+    "troubleshooting",
 ]
 
 

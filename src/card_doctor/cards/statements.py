@@ -11,10 +11,10 @@ from card_doctor.model import Card, Conflict, Fact, Precision, Source, Troublesh
 from card_doctor.model.card import Confidence
 
 # How far a statement is trusted. A generator's list is more than a hand's, a list more than a sentence.
-GENERATED, LIST, TABLE, PAIR, SENTENCE, METADATA, CODE = 7, 6, 5, 4, 3, 2, 1
+GENERATED, LIST, TABLE, PAIR, FILE, SENTENCE, METADATA, CODE = 8, 7, 6, 5, 4, 3, 2, 1
 _CONFIDENCE: Dict[int, Confidence] = {
-    GENERATED: "list", LIST: "list", TABLE: "table", PAIR: "list", SENTENCE: "sentence", METADATA: "metadata",
-    CODE: "metadata",
+    GENERATED: "list", LIST: "list", TABLE: "table", PAIR: "list", FILE: "file", SENTENCE: "sentence",
+    METADATA: "metadata", CODE: "metadata",
 }  # fmt: skip
 MAX_STATEMENTS = 20_000  # a card with more states nothing
 MAX_RAW = 300
@@ -74,7 +74,7 @@ class Statements:
             if chosen is not None:
                 values[key] = chosen.value
             # Beside a list, what a sentence or a snippet says is an explanation; it contradicts only its like.
-            against = [one for one in stated if one.trust in (best[0].trust, LIST, TABLE, METADATA)]
+            against = [one for one in stated if one.trust in (best[0].trust, LIST, TABLE, FILE, METADATA)]
             if best[0].trust <= SENTENCE:
                 against = best
             different = _different(against)
@@ -116,7 +116,9 @@ class Statements:
 
 
 def _shown(one: Statement) -> str:
-    return str(one.value) if isinstance(one.value, (str, int, float)) else one.raw
+    """What of the raw text tells it from the others; a file beside the card is named."""
+    shown = str(one.value) if isinstance(one.value, (str, int, float)) else one.raw
+    return f"{shown} ({one.raw.partition(':')[0]})" if one.trust == FILE else shown
 
 
 def _agreed(statements: Sequence[Statement]) -> Optional[Statement]:
@@ -144,6 +146,8 @@ def agree(one: Statement, other: Statement) -> bool:
         return _same_version(one.value, other.value)
     if one.key == "hyperparameters.optimizer":
         return _same_optimizer(one.value, other.value)
+    if one.key == "base_model":
+        return _same_model(one.value, other.value)
     if isinstance(one.value, Precision) and isinstance(other.value, Precision):
         return None in (one.value.mode, other.value.mode) or one.value.mode == other.value.mode
     if one.digits is not None and other.digits is not None:
@@ -191,6 +195,13 @@ def _same_version(one: str, other: str) -> bool:
         return False
     local = first.local is None or second.local is None
     return first.public == second.public and local
+
+
+def _same_model(one: str, other: str) -> bool:
+    """A path may hold any model; names of the hub are the same without their organisation."""
+    if any(name.startswith((".", "/", "~")) or name.count("/") > 1 for name in (one, other)):
+        return True
+    return one.rpartition("/")[2].casefold() == other.rpartition("/")[2].casefold()
 
 
 def _same_optimizer(one: Dict[str, Any], other: Dict[str, Any]) -> bool:

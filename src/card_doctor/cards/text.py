@@ -67,7 +67,7 @@ def _looks_utf16(data: bytes) -> bool:
     """Half of the bytes of Latin text in UTF-16 are null, all on one side."""
     even, odd = data[0:4096:2].count(0), data[1:4096:2].count(0)
     half = len(data[:4096]) // 2
-    return max(even, odd) > half * 0.7 and min(even, odd) == 0
+    return half > 4 and max(even, odd) > half * 0.7 and min(even, odd) == 0
 
 
 def printable(text: str) -> str:

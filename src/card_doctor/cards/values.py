@@ -50,7 +50,7 @@ def number_at_start(text: str, *, comma: bool = False) -> Optional[Tuple[Number,
         return None  # 4bit, 2x, 1e5abc: a name, not a number
     suffix = _SUFFIX.match(rest)
     if suffix:
-        value *= 1000 if suffix.group(1) in "kK" else 1_000_000
+        value = round(value * (1000 if suffix.group(1) in "kK" else 1_000_000))
         rest = rest[suffix.end() :]
     return value, rest
 

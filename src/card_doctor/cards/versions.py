@@ -147,4 +147,4 @@ def _part_of_another(window: str, words: List[re.Match[str]], count: int) -> boo
     word = before.group()
     if between.strip(" "):
         return False
-    return word[0].isupper() and word.lower() not in _BEFORE_NAME and normal(word) not in DISTRIBUTIONS
+    return word[0].isupper() and word.lower() not in _BEFORE_NAME
