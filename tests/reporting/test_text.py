@@ -23,7 +23,7 @@ from samples import (
     report,
 )
 
-from card_doctor.model import Card, Finding, Machine, Remedy, Source, Verdict, VersionRow
+from card_doctor.model import Card, Finding, Machine, Place, Remedy, Report, Source, Verdict, VersionRow
 from card_doctor.reporting.text import MORE, render
 
 PEOPLE = [name for name in DOCUMENTS if name != "hostile"]
@@ -194,3 +194,12 @@ def test_unreadable_card_leaves_the_others():
     text = render(DOCUMENTS["cards"])
     assert "[?]  not read: missing.md: no such file" in text
     assert text.index("not read") < text.index("4 findings break training")
+
+
+def test_the_file_of_a_card_of_ours_is_named_only_on_request():
+    place = Place("matrices/cards/ours.toml", 7)
+    finding = Finding("versions/older", "error", "torch", "torch is older", at=place)
+    for kind, verbose, named in (("catalogue", False, False), ("catalogue", True, True), ("file", False, True)):
+        card = Card(name="ours", source=Source(kind, place.file))
+        made = document(Report(card, Machine(), Verdict("yes", "differs"), findings=(finding,)))
+        assert ("ours.toml:7" in render(made, verbose=verbose)) is named

@@ -253,7 +253,7 @@ def _findings(page: Page, report: Report, *, verbose: bool) -> None:
             _brief(page, finding)
             continue
         _headline(page, finding)
-        _body(page, finding, verbose=verbose)
+        _body(page, finding, verbose=verbose, located=verbose or not _in_catalogue(finding, report.card))
     crashed = [result for result in report.checks if result.outcome == "crashed"]
     if crashed:
         page.gap()
@@ -281,11 +281,16 @@ def _brief(page: Page, finding: Finding) -> None:
     page.line(headline, (known_as, "dim"), prefix=prefix)
 
 
-def _body(page: Page, finding: Finding, *, verbose: bool) -> None:
+def _in_catalogue(finding: Finding, card: Optional[Card]) -> bool:
+    """Does it stem from a card of ours, whose file the reader did not write?"""
+    return bool(card and card.source.kind == "catalogue" and finding.at and finding.at.file == card.source.path)
+
+
+def _body(page: Page, finding: Finding, *, verbose: bool, located: bool) -> None:
     lines: List[Span] = [finding.message] if finding.needs is not None else []
     lines += finding.details if verbose else finding.details[:3]
     lines += [finding.because] if finding.because else []
-    if finding.at:
+    if finding.at and located:
         lines.append(f"at {finding.at.file}" + (f":{finding.at.line}" if finding.at.line else ""))
     if verbose and finding.remedies:
         lines.append("remedy: " + ", or ".join(map(_remedy_words, finding.remedies)))
