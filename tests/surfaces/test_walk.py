@@ -447,8 +447,8 @@ def test_syntax_that_only_a_newer_python_may_know_is_a_gap(tmp_path):
         b"x = '\xff\xfe'\n",
         b"x = " + b"(" * 500 + b")" * 500,
         b"x = " + b"-" * 60_000 + b"1",
-        b"x = a" + b".b" * 300_000,
-        b"x = a" + b"+a" * 300_000,
+        b"x = a" + b".b" * 1_900_000,
+        b"x = a" + b"+a" * 1_900_000,
         b"x = 0\n" * 700_000,
     ],
 )

@@ -8,6 +8,7 @@ import msgspec
 
 from card_doctor.model.binary import Binaries
 from card_doctor.model.card import Card
+from card_doctor.model.derived import Derived
 from card_doctor.model.facts import Knowledge
 from card_doctor.model.snapshot import Accelerator, Package, Platform, Python, Snapshot
 
@@ -66,12 +67,19 @@ class Case(msgspec.Struct, frozen=True):
     knowledge: Knowledge
     card: Optional[Card] = None
     binaries: Optional[Binaries] = None
+    derived: Optional[Derived] = None
 
     def needs_card(self) -> Card:
         """The card; NotApplicable without one."""
         if self.card is None:
             raise NotApplicable("no card")
         return self.card
+
+    def needs_derived(self) -> Derived:
+        """What the installed files mean together; NotApplicable where they are not at hand."""
+        if self.derived is None:
+            raise NotApplicable("the files of this environment are not at hand")
+        return self.derived
 
     def needs_binaries(self) -> Binaries:
         """What the compiled files say; NotApplicable where they are not at hand."""

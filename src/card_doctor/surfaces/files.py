@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple, TypeVar
 
 import msgspec
 
@@ -14,8 +14,17 @@ from card_doctor.surfaces import cache
 from card_doctor.surfaces.distributions import Distributions
 from card_doctor.surfaces.source import SIZE_LIMIT, Unreadable, read_function, read_module
 
+T = TypeVar("T")
 _MODULE = msgspec.msgpack.Decoder(ModuleSurface)
 _FUNCTION = msgspec.msgpack.Decoder(FunctionSurface)
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[T], kept: Optional[msgspec.Raw]) -> Optional[T]:
+    """What is kept, if it can be read."""
+    try:
+        return None if kept is None else decoder.decode(kept)
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 class _Shelf(msgspec.Struct, array_like=True):
@@ -43,8 +52,9 @@ class Surfaces:
         """Raises Unreadable, DoesNotParse and OSError."""
         self.paths.append(path)
         shelf, place = self._place(path, package)
-        if shelf is not None and place in shelf.modules:
-            return _MODULE.decode(shelf.modules[place])
+        known = _decoded(_MODULE, shelf.modules.get(place)) if shelf is not None else None
+        if known is not None:
+            return known
         surface = read_module(self._source(path), self._python)
         if shelf is not None and package is not None:
             shelf.modules[place] = msgspec.Raw(msgspec.msgpack.encode(surface))
@@ -58,8 +68,9 @@ class Surfaces:
             self._functions[key] = None
             shelf, place = self._place(path, package)
             place = f"{place}:{stmt.first}"
-            if shelf is not None and place in shelf.functions:
-                self._functions[key] = _FUNCTION.decode(shelf.functions[place])
+            known = _decoded(_FUNCTION, shelf.functions.get(place)) if shelf is not None else None
+            if known is not None:
+                self._functions[key] = known
             else:
                 surface = self._functions[key] = read_function(self._source(path), stmt.first, stmt.last)
                 if shelf is not None and package is not None:
@@ -103,10 +114,14 @@ class Surfaces:
             known = self._shelves[package.name] = (key, shelf, written)
         _, shelf, written = known
         place = os.path.relpath(path, package.location).replace(os.sep, "/")
-        # The RECORD is written last: what is newer was changed by hand.
-        if not written or os.stat(path).st_mtime_ns > written + 60 * 10**9:
+        record = self._distributions.record(package)
+        start = record.find(f"{place},sha256=")
+        size = record[start : start + 500].partition("\n")[0].rpartition(",")[2].strip() if start >= 0 else ""
+        status = os.stat(path)
+        # The RECORD is written last: what is newer, or of another size, was changed by hand.
+        if not written or str(status.st_size) != size or status.st_mtime_ns > written + 60 * 10**9:
             return None, ""
-        return (shelf, place) if f"{place},sha256=" in self._distributions.record(package) else (None, "")
+        return shelf, place
 
     def _source(self, path: str) -> bytes:
         source = self._sources.get(path)

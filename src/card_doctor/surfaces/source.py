@@ -61,7 +61,7 @@ TEXT_LIMIT = 600
 # of what is parsed and do not run at import.
 _FUNCTION = re.compile(
     rb"""^([ \t]*)(?:async[ \t]+)?def[ \t]
-    (?:[^\n]*[(,][ \t]*(?:\#[^\n]*)?\n(?:[^\n]*\n){0,200}?[^\n]*?|[^\n]*):[ \t]*(?:\#[^\n]*)?\n
+    (?:[^\n]*[(,][ \t]*(?:\#[^\n]*)?\n(?:(?![ \t]*(?:def|class)\b)[^\n]*\n){0,200}?[^\n]*?|[^\n]*):[ \t]*(?:\#[^\n]*)?\n
     (?P<body>(?:[ \t]*\n|[ \t]*\#[^\n]*\n)*(?P<indent>\1[ \t]+)[^\n]*\n
     (?:\1[ \t][^\n]*\n|[ \t]*\n|[ \t]*\#[^\n]*\n)*)""",
     re.MULTILINE | re.VERBOSE,
@@ -253,13 +253,7 @@ class _Reader:
         out: List[Stmt] = []
         for statement in statements:
             if self.walrus:
-                named = [
-                    node.target.id
-                    for node in ast.walk(statement)
-                    if isinstance(node, ast.NamedExpr) and isinstance(node.target, ast.Name)
-                ]
-                if named:
-                    _bind(out, named)
+                _bind(out, _named(statement))
             read = _STATEMENTS.get(type(statement))
             if read is not None:
                 read(self, statement, out)
@@ -591,9 +585,11 @@ def _opaque(uses: List[Expr]) -> Opaque:
 
 def _bind(out: List[Stmt], names: List[str]) -> None:
     """One after another they become one statement: there are many, and they say little."""
+    if not names:
+        return
     if out and type(out[-1]) is Bind:
         out[-1].names.extend(names)
-    elif names:
+    else:
         out.append(Bind(list(names)))
 
 
@@ -612,6 +608,19 @@ def _names(target: ast.expr) -> Optional[List[str]]:
             names += inner
         return names
     return None
+
+
+def _named(statement: ast.stmt) -> List[str]:
+    """The names that `:=` binds in a statement's own expressions."""
+    names: List[str] = []
+    todo: List[ast.AST] = [statement]
+    while todo:
+        for child in ast.iter_child_nodes(todo.pop()):
+            if isinstance(child, ast.NamedExpr):
+                names.append(child.target.id)
+            if not isinstance(child, (ast.Lambda, *_HOLDS_STATEMENTS)):
+                todo.append(child)
+    return names
 
 
 def _encodable(value: str) -> bool:

@@ -123,13 +123,13 @@ class _Walk:
         needs: Dict[Tuple[object, ...], Need] = {}
         for name, text in STANDARD_LOOP:
             if self.finder.find(name) is not None:
-                self.follow(name, text, needs, loop=True)
+                self.follow(name, text.encode(), needs, loop=True)
         if script is not None:
             with open(script, "rb") as file:
-                self.follow(os.path.basename(script), file.read().decode("utf-8", "replace"), needs, loop=True)
+                self.follow(os.path.basename(script), file.read(), needs, loop=True)
         for name in COMPANIONS:
             if self.finder.find(name) is not None:
-                self.follow(name, f"import {name}", needs, loop=False)
+                self.follow(name, f"import {name}".encode(), needs, loop=False)
         self.surfaces.store()
         derived = Derived(
             installed={package.name: package.version for package in self.snapshot.packages.values()},
@@ -140,11 +140,11 @@ class _Walk:
         looked_at = [*self.finder.folders, *self.surfaces.paths, *([script] if script else [])]
         return derived, looked_at
 
-    def follow(self, entry: str, text: str, needs: Dict[Tuple[object, ...], Need], *, loop: bool) -> None:
+    def follow(self, entry: str, source: bytes, needs: Dict[Tuple[object, ...], Need], *, loop: bool) -> None:
         """Follow a script, and add what fails."""
         follower = self.follower
-        module = Module("__main__", None, trusted=False)
-        module.surface = read_module(text.encode(), self.environment.python)
+        module = Module(entry if entry.endswith(".py") else "__main__", None, trusted=False)
+        module.surface = read_module(source, self.environment.python)
         frame = Frame(module, module.scope, "module")
         frame.follow = True
         follower.rows = {}
@@ -197,6 +197,7 @@ class _Walk:
     def need(self, row: Row, entry: str, *, sure: bool, loop: bool) -> Need:
         importer = self.owner(row.importer)
         provider: Optional[Package] = None
+        owner: Optional[Module] = None
         if row.kind in {"missing-name", "refused-keyword"} and row.provider:
             owner = self.follower.modules.get(row.provider)
             provider = self.owner(owner) if owner else None
@@ -207,11 +208,11 @@ class _Walk:
         name = provider.name if provider else None
         if name is None and row.kind == "enforced":
             name = row.provider
-        if name is None and row.kind in {"missing-name", "refused-keyword"}:
-            name = "python"
+        elif name is None and owner is not None:
+            name = "python" if owner.trusted else owner.name.partition(".")[0]
         return Need(
             kind=row.kind,
-            importer=importer.name if importer else row.importer.name.partition(".")[0],
+            importer=importer.name if importer else self.undistributed(row.importer),
             importer_version=importer.version if importer else "",
             provider=name,
             provider_version=provider.version if provider else None,
@@ -232,6 +233,10 @@ class _Walk:
         if module.name not in self.owned:
             self.owned[module.name] = self.distributions.owner(module.name, module.found.path)
         return self.owned[module.name]
+
+    @staticmethod
+    def undistributed(module: Module) -> str:
+        return module.name if module.found is None else module.name.partition(".")[0]
 
     @staticmethod
     def told(module: Module) -> str:

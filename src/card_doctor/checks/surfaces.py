@@ -1,0 +1,232 @@
+"""What the installed files take from each other, derived from them: nothing here knows a package."""
+
+from __future__ import annotations
+
+import re
+from typing import Callable, Dict, FrozenSet, Iterator, List, Tuple
+
+from packaging.specifiers import SpecifierSet
+
+from card_doctor.checks.registry import check
+from card_doctor.checks.requirements import holds, normalise, parse, requirements_of
+from card_doctor.model import Breaks, Case, Finding, Remedy, Severity
+from card_doctor.model.derived import Derived, Kind, Need, Step
+
+# `accelerate>=0.20.1`, `transformers[torch] >= 4`, as packages write it when they stop
+_REQUIREMENT = re.compile(
+    r"[A-Za-z][A-Za-z0-9._-]*[A-Za-z0-9](?:\[[\w, -]+\])?\s*(?:(?:[<>=!~]=|[<>])\s*v?\d[\w.*+!-]*\s*,?\s*)+"
+)
+
+
+@check("packages/missing-module", severity="error")
+def missing_module(case: Case) -> Iterator[Finding]:
+    """Is every module there that the installed packages import?
+
+    The modules that run from the entry points of training (torch, transformers' Trainer, datasets, ...) are
+    followed through the installed files, their guards evaluated for this environment; nothing is imported. What
+    no one provides stops the import.
+
+    Example: torch 1.10.1 imports pkg_resources (torch/torch_version.py:3), and nothing installed provides it.
+    Remedy: install what provides it, in the releases that the importing package asks for.
+    """
+    for needs in _causes(case, "missing-module"):
+        first = needs[0]
+        if first.provider:
+            lacks = f"{first.provider} {first.provider_version} does not have it"
+        else:
+            lacks = "nothing that is installed provides it"
+        yield _finding(
+            case,
+            needs,
+            subject=first.provider or normalise(first.module.partition(".")[0]),
+            message=f"{_importer(first)} {_asks(first)} ({_at(first.at)}), and {lacks}",
+            takes=_asks,
+        )
+
+
+@check("packages/missing-name", severity="error")
+def missing_name(case: Case) -> Iterator[Finding]:
+    """Does every package still have the names that the others take from it?
+
+    From-imports and attributes that are taken when a module is imported, against what the installed release
+    defines, re-exports or imports on demand. What a compiled module has can't be known, and is not judged.
+
+    Example: datasets 2.1.0 takes pyarrow.PyExtensionType (datasets/features/features.py:513), which pyarrow
+    21.0.0 does not have.
+    Remedy: a release of either side that fits the other.
+    """
+    for needs in _causes(case, "missing-name"):
+        first = needs[0]
+        provider = f"{first.provider} {first.provider_version or ''}".strip()
+        if first.provider == "python" and case.snapshot.python:
+            provider = f"Python {case.snapshot.python.version}"
+        yield _finding(
+            case,
+            needs,
+            subject=first.provider or first.module,
+            message=f"{_importer(first)} takes {_name(first)} ({_at(first.at)}), which {provider} does not have"
+            + _others(needs),
+            takes=lambda need: f"takes {_name(need)}",
+        )
+
+
+@check("packages/refused-keyword", severity="error")
+def refused_keyword(case: Case) -> Iterator[Finding]:
+    """Do the packages call each other with arguments that are still taken?
+
+    The calls that the standard training loop makes from one package into another, against the signature of what
+    is called. A callable that takes `**kwargs`, is decorated, or can't be found is not judged.
+
+    Example: transformers 4.30.2 calls Accelerator(dispatch_batches=...), which accelerate 1.0.1 does not take.
+    Remedy: a release of either side that fits the other.
+    """
+    for needs in _causes(case, "refused-keyword"):
+        first = needs[0]
+        refuses = f"which {first.provider} {first.provider_version} does not take"
+        yield _finding(
+            case,
+            needs,
+            subject=first.provider or first.module,
+            message=f"{_importer(first)} calls {first.name} ({_at(first.at)}), {refuses}" + _others(needs),
+            takes=lambda need: f"calls {need.name}",
+        )
+
+
+@check("packages/enforced-version", severity="error")
+def enforced_version(case: Case) -> Iterator[Finding]:
+    """Is everything in the versions that the packages enforce themselves?
+
+    Many declare more than they look at. Some compare versions when they are imported, or when the Trainer is
+    made, and stop: those comparisons are evaluated for what is installed. It is what tells a declared
+    requirement that stops training from one that nobody looks at.
+
+    Example: transformers 4.57.6 stops: tokenizers>=0.22.0,<=0.23.0 is required, but found tokenizers==0.19.1.
+    Remedy: the version that it asks for.
+    """
+    for needs in _causes(case, "enforced"):
+        first = needs[0]
+        said = first.message.strip().splitlines()[0].strip() if first.message.strip() else f"it raises {first.error}"
+        if first.error == "SyntaxError" and case.snapshot.python:
+            said = f"Python {case.snapshot.python.version} can't parse it ({said})"
+        yield _finding(
+            case,
+            needs,
+            subject=first.provider or first.importer,
+            message=f"{_importer(first)} stops ({_at(first.at)}): {said}",
+            takes=lambda need: f"stops: {need.message.strip() or need.error}",
+        )
+
+
+def _causes(case: Case, kind: Kind) -> Iterator[List[Need]]:
+    """The needs of that kind which hold for this snapshot, those of one cause together, what is sure first."""
+    derived = case.needs_derived()
+    causes: Dict[Tuple[object, ...], List[Need]] = {}
+    for need in derived.needs:
+        if need.kind == kind and _still_holds(case, derived, need):
+            missing = need.module.partition(".")[0] if need.provider is None else ""
+            causes.setdefault((need.importer, need.provider, missing, need.loop), []).append(need)
+    for needs in causes.values():
+        yield sorted(needs, key=lambda need: not need.sure)
+
+
+def _still_holds(case: Case, derived: Derived, need: Need) -> bool:
+    """Of a changed set only this is known: that where neither side changed, nothing changed."""
+    packages = case.snapshot.packages
+    changed = {
+        name
+        for name in {*packages, *derived.installed}
+        if (packages[name].version if name in packages else None) != derived.installed.get(name)
+    }
+    if need.importer in changed or need.provider in changed:
+        return False
+    return need.provider is not None or not changed & _candidates(need.module)
+
+
+def _candidates(module: str) -> FrozenSet[str]:
+    """The distributions that may provide a module which none does."""
+    root = module.partition(".")[0]
+    # https://setuptools.pypa.io/en/latest/pkg_resources.html
+    return frozenset({normalise(root), "setuptools"} if root in {"pkg_resources", "distutils"} else {normalise(root)})
+
+
+def _finding(case: Case, needs: List[Need], *, subject: str, message: str, takes: Callable[[Need], str]) -> Finding:
+    first = needs[0]
+    breaks, severity = _weight(first)
+    provider = case.snapshot.packages.get(first.provider or "")
+    chain = [_at(step) for step in first.chain]
+    return Finding(
+        id=f"packages/{'enforced-version' if first.kind == 'enforced' else first.kind}",
+        severity=severity,
+        subject=subject,
+        found=provider.version if provider else None,
+        message=message,
+        because=_because(first),
+        breaks=breaks,
+        remedies=tuple(_remedies(case, needs)),
+        details=(
+            *((f"reached through {' > '.join(chain)}",) if chain else ()),
+            *(f"{_at(need.at)} {takes(need)}" for need in needs[1:]),
+        ),
+    )
+
+
+def _weight(need: Need) -> Tuple[Breaks, Severity]:
+    if need.loop:
+        return ("yes", "error") if need.sure else ("maybe", "warning")
+    return "no", "warning" if need.sure else "note"
+
+
+def _because(need: Need) -> str:
+    raises = f"it raises {need.error}" if need.error else "it fails"
+    where = "the standard training loop gets there" if need.loop else f"`import {need.entry}` gets there"
+    if not need.sure:
+        return f"Where {where} under a condition that could not be decided, {raises}."
+    return f"Read from the installed files: {where}, and {raises}."
+
+
+def _remedies(case: Case, needs: List[Need]) -> Iterator[Remedy]:
+    """What the importing side itself asks for, where what is installed is something else."""
+    first = needs[0]
+    wanted = [text for need in needs for text in _REQUIREMENT.findall(need.message)] if first.kind == "enforced" else []
+    names = {first.provider} if first.provider else _candidates(first.module)
+    for text in wanted:
+        requirement = parse(text.strip().rstrip(",").replace(" ", ""))
+        if requirement is not None and normalise(requirement.name) in names:
+            yield _install(case, normalise(requirement.name), requirement.specifier)
+            return
+    importer = case.snapshot.packages.get(first.importer)
+    if importer is None:
+        return
+    declared = requirements_of(importer, case.snapshot.python, frozenset(map(normalise, importer.extras)))
+    for one in sorted(declared, key=lambda one: one.extra is not None):
+        here = case.snapshot.packages.get(one.name)
+        if one.name in names and (here is None or not holds(one, here.version)):
+            yield _install(case, one.name, one.specifier)
+            return
+
+
+def _install(case: Case, name: str, specifier: SpecifierSet) -> Remedy:
+    return Remedy("pin" if name in case.snapshot.packages else "install", f"{name}{specifier}")
+
+
+def _importer(need: Need) -> str:
+    return f"{need.importer} {need.importer_version}".strip()
+
+
+def _asks(need: Need) -> str:
+    # https://docs.python.org/3/library/importlib.metadata.html
+    by_metadata = need.error in {"PackageNotFoundError", "DistributionNotFound"}
+    return f"asks for the version of {need.module}" if by_metadata else f"imports {need.module}"
+
+
+def _name(need: Need) -> str:
+    return f"{need.module}.{need.name}"
+
+
+def _at(step: Step) -> str:
+    return f"{step.file}:{step.line}" if step.line else step.file
+
+
+def _others(needs: List[Need]) -> str:
+    others = len(needs) - 1
+    return f" (and {others} other{'s' if others > 1 else ''})" if others else ""
