@@ -56,7 +56,7 @@ def load(key: str, kind: Type[T]) -> Optional[T]:
             if hasattr(os, "getuid") and os.fstat(file.fileno()).st_uid != os.getuid():
                 return None  # in a shared folder, somebody else's
             value = msgspec.msgpack.decode(file.read(), type=kind)
-    except (OSError, ValueError, RecursionError):
+    except (OSError, msgspec.DecodeError, ValueError, RecursionError):
         return None
     with suppress(OSError):
         os.utime(path)  # the oldest are dropped first
