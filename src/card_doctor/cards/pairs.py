@@ -200,6 +200,8 @@ class Pairs:
             return True
         if not precision.is_label(label):
             return False
+        if label == "use_amp" and pair.section.kind == "hyperparameters":  # SetFit lists it among its own
+            self._note("hyperparameters.use_amp", scalar(pair.value), pair)
         stated = precision.of_label(label, pair.value, keras=self._keras)
         if stated is None:
             return precision.is_flag(label) or (label != "precision" and is_absent(pair.value))
@@ -207,8 +209,6 @@ class Pairs:
             stated = msgspec.structs.replace(stated, backend="axolotl")
         trust = SENTENCE if _INFERRED.search(pair.value) else pair.trust
         self._stated.add("precision", stated, stated.raw, pair.number, trust)
-        if label == "use_amp" and pair.section.kind == "hyperparameters":
-            self._note("hyperparameters.use_amp", True, pair)
         self.run = "hyperparameters"
         return True
 
@@ -299,7 +299,7 @@ class Pairs:
         value = scalar(pair.value, comma=self.comma)
         if value is None:
             return snake and pair.generated("hyperparameters")
-        if isinstance(value, str) and (not snake or len(value) > _LONGEST_WORD or plain_version(value)):
+        if isinstance(value, str) and (not snake or pair.trust == TABLE or len(value) > _LONGEST_WORD or plain_version(value)):
             return False
         if not (snake or (listed and isinstance(value, (int, float)))):
             return False

@@ -33,7 +33,7 @@ _VERSION_CUE = re.compile(
     re.IGNORECASE,
 )
 _FINE_TUNED = re.compile(
-    r"(?:fine-?tuned (?:version|variant) of|fine-?tuned from)\s+(?:the\s)?(?P<base>[\w./@-]{2,200})"
+    r"(?:fine-?tuned (?:version|variant) of|fine-?tuned from)\s+(?:the\s)?(?!on\s)(?P<base>[\w./@-]{2,200})"
     r"(?:[^.\n]{0,60}?\son (?:the |an )?(?P<dataset>[\w./ -]{2,100}?) dataset)?"
     r"|trained from scratch on (?:the |an )?(?P<scratch>[\w./ -]{2,100}?) dataset"
 )

@@ -70,6 +70,7 @@ _TITLES: Tuple[Tuple[Section, Tuple[str, ...]], ...] = (
         ),
     ),
     (Section("quantization"), (r".*\bquanti[sz]ation\b.*",)),
+    (NOWHERE, (r"(?:.* )?(?:data|datasets?)",)),
     (
         Section("hyperparameters"),
         (
@@ -95,7 +96,7 @@ _STEMS = re.compile(
     r"|how to|usage|start|infer|example|limit|intend|scope|deploy|serv|generat|licen|baselin|compar|change|relat"
     r"|acknowl|使|사용|快|environ|umgeb|entorno|ambiente|software|stack|librar|infra|верс|require|depend|prereq|install|setup|set-up|依|安|설"
     r"|quanti|tun|lora|adapter|peft|optimi|超|训|ハイパ|하이퍼|гипер|evalu|metric|métric|perform|score|benchmark|eval|评|结|評"
-    r"|결|성|ergeb|résul|tech|config|argument|detail|proced|recipe",
+    r"|결|성|ergeb|résul|tech|config|argument|detail|proced|recipe|data",
     re.IGNORECASE,
 )
 _TITLE = [(section, re.compile("|".join(patterns), re.IGNORECASE)) for section, patterns in _TITLES]

@@ -43,7 +43,7 @@ def check(check_id: str, *, severity: Severity) -> Callable[[Function], Function
 
 def all_checks() -> Tuple[CheckInfo, ...]:
     """Every check that is asked, by family in the order of `FAMILIES`, then as written in its module. (What surfaces/
-    derives from installed files has its checks in `binaries`; nothing reads those files for a case yet.)
+    derives from installed files has its checks in `surfaces` and `binaries`; nothing reads those files for a case yet.)
     """
     from card_doctor.checks import accelerator, amp, card, packages, python, versions  # noqa: PLC0415
 
