@@ -299,7 +299,8 @@ class Pairs:
         value = scalar(pair.value, comma=self.comma)
         if value is None:
             return snake and pair.generated("hyperparameters")
-        if isinstance(value, str) and (not snake or pair.trust == TABLE or len(value) > _LONGEST_WORD or plain_version(value)):
+        free = not snake or pair.trust == TABLE
+        if isinstance(value, str) and (free or len(value) > _LONGEST_WORD or plain_version(value)):
             return False
         if not (snake or (listed and isinstance(value, (int, float)))):
             return False
