@@ -119,6 +119,16 @@ def test_the_place_in_the_card_is_named():
     assert finding.at == Place("made.toml", 7)
 
 
+def test_the_python_of_a_card_is_no_distribution_to_install():
+    of = card({"torch": "1.9.1", "python": "3.9.7"})
+    judged = case(package("torch", "1.9.1"), of=of)
+    assert [row.distribution for row in versions.rows(judged)] == ["torch"]
+    assert list(versions.missing(judged)) == []
+    assert list(versions.missing(case(package("torch", "1.9.1"), of=of, complete=False))) == []
+    with pytest.raises(NotApplicable):
+        list(versions.missing(case(package("torch", "1.9.1"), of=card({"python": "3.9.7"}))))
+
+
 def test_without_a_card_there_is_nothing_to_ask():
     with pytest.raises(NotApplicable):
         list(versions.newer(case(package("torch", "1.0"))))

@@ -9,7 +9,19 @@ from packaging.version import InvalidVersion, Version
 
 from card_doctor.checks.registry import check
 from card_doctor.checks.requirements import holds, requirements_of
-from card_doctor.model import Breaks, Case, Finding, Level, NotApplicable, Place, Remedy, Severity, Unknown, VersionRow
+from card_doctor.model import (
+    Breaks,
+    Card,
+    Case,
+    Finding,
+    Level,
+    NotApplicable,
+    Place,
+    Remedy,
+    Severity,
+    Unknown,
+    VersionRow,
+)
 
 # The standard loop imports these first: without them it can't start.
 STANDARD_LOOP = ("transformers", "torch", "datasets", "tokenizers")
@@ -59,6 +71,11 @@ def _padded(version: Version) -> Tuple[int, ...]:
     return release + (0,) * (3 - len(release))
 
 
+def distributions_of(card: Card) -> Dict[str, str]:
+    """What the card states that can be installed: its Python is the interpreter's affair, and no distribution."""
+    return {name: stated for name, stated in card.versions.items() if name != "python"}
+
+
 def rows(case: Case) -> Tuple[VersionRow, ...]:
     """Every distribution that the card states, beside what is installed; those that an incomplete
     environment does not name are left out.
@@ -66,7 +83,7 @@ def rows(case: Case) -> Tuple[VersionRow, ...]:
     if case.card is None:
         return ()
     found = []
-    for name, stated in case.card.versions.items():
+    for name, stated in distributions_of(case.card).items():
         try:
             package = case.package(name)
         except Unknown:
@@ -90,7 +107,7 @@ def _by_transformers(case: Case, installed: str) -> Optional[Level]:
 
 def _findings(case: Case, check_id: str, kind: str, levels: Tuple[str, ...]) -> Iterator[Finding]:
     card = case.needs_card()
-    if not card.versions:
+    if not distributions_of(card):
         raise NotApplicable("the card states no versions")
     severity = SEVERITY[case.policy.match][kind]
     for row in rows(case):
@@ -153,7 +170,7 @@ def missing(case: Case) -> Iterator[Finding]:
     Remedy: install the release that the card states.
     """
     yield from _findings(case, "versions/missing", "differs", ("missing",))
-    unseen = [name for name in case.needs_card().versions if name not in case.snapshot.packages]
+    unseen = [name for name in distributions_of(case.needs_card()) if name not in case.snapshot.packages]
     if unseen and not case.snapshot.complete:
         raise Unknown("whether these are installed: " + ", ".join(unseen))
 
