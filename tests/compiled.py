@@ -56,7 +56,8 @@ __attribute__((noipa)) static void *import_type(void *module, const char *name, 
 }
 int FUNCTION(void) {
     void *numpy = PyImport_ImportModule("numpy");
-    return numpy && import_type(numpy, "numpy", "dtype", SIZE, 2) && import_type(numpy, "numpy", "flatiter", 2632, 8);
+    return numpy && import_type(numpy, "numpy", "dtype", DTYPE, 2)
+        && import_type(numpy, "numpy", "flatiter", FLATITER, 8);
 }
 """
 

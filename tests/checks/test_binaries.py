@@ -194,7 +194,7 @@ def test_without_the_lock_another_tag_counts_and_the_stable_one_does_not():
 
 
 def test_another_implementation_is_not_judged_and_an_unknown_one_is_unknown():
-    assert not python_abi(("cpython-39",), python=python("3.9.18", "pypy"))
+    assert not python_abi(("cpython-310",), python=python("3.9.18", "pypy"))
     with pytest.raises(Unknown):
         python_abi(("cpython-39",), python=None)
 
@@ -302,7 +302,7 @@ def test_an_extension_that_was_compiled_for_another_torch():
             "torchvision": {
                 **releases("0.10.0", "0.10.1", requires=["torch==1.9.1"]),
                 **releases("0.11.1", requires=["torch==1.10.0"]),
-                **releases("0.1.0", requires=["torch>=1.0"]),
+                **releases("0.99.0", requires=["torch>=1.0"]),
             }
         }
     )
@@ -316,6 +316,11 @@ def test_an_extension_that_was_compiled_for_another_torch():
 def test_a_torch_that_was_not_looked_at_is_not_judged():
     assert not torch_abi("1.10.0")
     assert not judged(checks.torch_abi, package("torch", "1.9.1"), loader=None)
+
+
+def test_some_go_on_without_their_libraries():
+    (finding,) = torch_abi(reached=["torch", "torchvision"])
+    assert (finding.breaks, finding.severity) == ("maybe", "warning")
 
 
 def test_where_training_does_not_import_it_it_breaks_nothing():

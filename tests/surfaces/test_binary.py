@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import msgspec
-import msgspec._core
 import pytest
 
 from card_doctor.model import BinarySurface, Package
@@ -52,13 +51,14 @@ def test_the_headers_of_numpy_2_name_the_oldest_release(tmp_path, flags):
 
 @on_x86_64
 def test_a_module_of_cython_that_checks_the_size_of_numpys_types_alone(tmp_path):
-    compiled(tmp_path / f"spam/a{TAG}", CYTHON, SIZE="96")
+    compiled(tmp_path / f"spam/a{TAG}", CYTHON, DTYPE="96", FLATITER="2632")
     assert apis(read(tmp_path)) == {(1, None, 1)}
 
 
 @on_x86_64
-def test_a_module_of_cython_that_was_compiled_for_numpy_2_says_nothing(tmp_path):
-    compiled(tmp_path / f"spam/a{TAG}", CYTHON, SIZE="40")
+@pytest.mark.parametrize("other", ["2632", "96"])
+def test_a_module_of_cython_that_was_compiled_for_numpy_2_says_nothing(tmp_path, other):
+    compiled(tmp_path / f"spam/a{TAG}", CYTHON, DTYPE="40", FLATITER=other)
     assert read(tmp_path).numpy == ()
 
 
@@ -118,14 +118,22 @@ def test_libraries_that_need_each_other_end(tmp_path):
     assert link.libraries == ()
 
 
-def test_the_highest_version_that_is_needed_of_each_library():
-    """This interpreter's own file of msgspec needs a numbered glibc."""
-    file = Path(msgspec._core.__file__)
-    site = file.parents[1]
-    info = next(path.name for path in site.iterdir() if path.name.startswith("msgspec-"))
-    (link,) = read_binary(Package("msgspec", msgspec.__version__, location=str(site), info=info)).links
-    assert link.file == file.relative_to(site).as_posix()
-    assert [version.partition("_")[0] for version in link.versions] == ["GLIBC"]
+def test_a_library_that_is_needed_by_its_path_is_not_searched_for(tmp_path):
+    nameless = compiled(tmp_path / "opt/libnameless.so")
+    compiled(tmp_path / f"site/spam/a{TAG}", "", str(nameless))
+    (link,) = read(tmp_path / "site").links
+    assert link.libraries == ()
+
+
+@on_x86_64
+def test_the_highest_version_that_is_needed_of_each_library(tmp_path):
+    """memcpy is of glibc 2.14 on x86-64, malloc of 2.2.5 and getrandom of 2.25."""
+    functions = ("memcpy", "malloc", "getrandom")
+    source = "".join(f"extern void *{name}();" for name in functions)
+    calls = " + ".join(f"(long) {name}()" for name in functions)
+    compiled(tmp_path / f"spam/a{TAG}", f"{source} long use(void) {{ return {calls}; }}", "-fno-builtin", "-lc")
+    (link,) = read(tmp_path).links
+    assert link.versions == ("GLIBC_2.25",)
 
 
 # --- torch --------------------------------------------------------------------------------------------------------

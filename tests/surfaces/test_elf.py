@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.machinery
 import mmap
 import re
+import struct
 import sysconfig
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from compiled import compiled, on_linux
 
 pytestmark = on_linux
 
+GNU_HASH, VERNEED = 0x6FFFFEF5, 0x6FFFFFFE  # tags of a dynamic section
 REAL = Path(msgspec._core.__file__)
 
 
@@ -131,11 +133,42 @@ def test_a_forged_file_is_read_or_told_and_costs_no_time(changes):
             elf.defines("PyInit__core")
 
 
-@settings(max_examples=60, deadline=2000)
-@given(st.sampled_from([32, 40, 64 + 8, 64 + 56 + 8]), st.sampled_from([2**63 - 1, 2**63, 2**64 - 1, 2**40]))
+def forged(tag, *changes):
+    """The real file with other bytes at offsets from where that tag of its dynamic section leads."""
+    elf, data = Elf(CONTENT), bytearray(CONTENT)
+    for offset, layout, *values in changes:
+        struct.pack_into(layout, data, elf.tags[tag] + offset, *values)
+    return bytes(data)
+
+
+def test_a_table_larger_than_the_file_is_not_fetched():
+    with pytest.raises(ElfError, match="larger than any real file"):
+        list(Elf(forged(GNU_HASH, (4, "<I", 2**31))).undefined())
+
+
+def test_versions_that_never_end_are_given_up():
+    """65535 names that are all the first, in entries one byte apart."""
+    (first,) = struct.unpack_from("<I", CONTENT, Elf(CONTENT).tags[VERNEED] + 8)
+    data = forged(VERNEED, (2, "<H", 65535), (12, "<I", 1), (first + 12, "<I", 0))
+    with pytest.raises(ElfError, match="more versions than any real file"):
+        list(Elf(data).versions_needed())
+
+
+@pytest.mark.parametrize("offset", [32, 40, 64 + 8, 64 + 56 + 8, "needed"])
+@pytest.mark.parametrize("value", [2**63 - 1, 2**63, 2**64 - 1, 2**40])
 def test_offsets_beyond_all_files_are_told_of_a_mapped_file_too(offset, value):
+    if offset == "needed":  # of the first entry of the dynamic section, a name
+        offset = CONTENT.index(struct.pack("<QQ", 1, 0)[:8], _dynamic_section()) + 8
     with mmap.mmap(-1, len(CONTENT)) as data:
         data[:] = CONTENT
         data[offset : offset + 8] = value.to_bytes(8, "little")
-        with suppress(ElfError):
+        if offset != 40:  # the table of sections, which is not needed
+            with pytest.raises(ElfError):
+                everything(Elf(data))
+        else:
             everything(Elf(data))
+
+
+def _dynamic_section():
+    with REAL.open("rb") as file:
+        return next(one for one in ELFFile(file).iter_sections() if isinstance(one, DynamicSection)).header.sh_offset

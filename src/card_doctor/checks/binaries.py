@@ -269,7 +269,7 @@ def _declared_for(case: Case, importer: Package, libraries: Tuple[str, ...]) -> 
     """
     for declared in requirements_of(importer, case.snapshot.python):
         package = case.snapshot.packages.get(declared.name)
-        words = [word for word in declared.name.split("-") if len(word) > 3 and word != "nvidia"]
+        words = [word for word in declared.name.split("-") if len(word) > 3]
         named = any(name.lower().startswith("lib" + word) for name in libraries for word in words)
         if named and (package is None or not holds(declared, package.version)):
             yield declared.text

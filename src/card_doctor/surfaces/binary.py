@@ -222,9 +222,12 @@ def _refuses_numpy_2(elf: Elf) -> bool:
     if elf.machine != X86_64 or not any(elf.search(_CYTHON, b".rodata")):
         return False
     for size in elf.search(_DTYPE_1, b".text"):
-        start = size.start() - _NEARBY
-        for third in _THIRD.finditer(elf.data, start, size.end() + _NEARBY):
-            target = elf.address(third.end()) + int.from_bytes(third.group(1), "little", signed=True)
+        around = _THIRD.finditer(elf.data, max(size.start() - _NEARBY, 0), size.end() + _NEARBY)
+        # Of several calls in a row, the arguments of each stand nearest to each other.
+        nearest = min(((abs(one.start() - size.start()), one.end(), one.group(1)) for one in around), default=None)
+        if nearest is not None:
+            _, end, distance = nearest
+            target = elf.address(end) + int.from_bytes(distance, "little", signed=True)
             if elf.mapped_at(target, 6) == b"dtype\0":
                 return True
     return False
