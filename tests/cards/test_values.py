@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pytest
@@ -92,3 +93,10 @@ def test_what_python_prints_is_read_back(value: float, rest: str) -> None:
 def test_any_text_is_a_scalar_or_nothing(text: str) -> None:
     scalar(text)
     number_at_start(text)
+
+
+def test_odd_literals_warn_nobody() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert literal("[1if 2]") is None
+        assert literal(r"['\d']") == ["\\d"]

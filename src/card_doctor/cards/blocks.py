@@ -11,6 +11,7 @@ import re
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from card_doctor.cards.markup import Numbered, lines_of, without
+from card_doctor.cards.text import printable
 
 MAX_LINE = 20_000  # an article on one line is shorter; what is longer is data
 
@@ -70,7 +71,7 @@ def clean(text: str) -> str:
         if "<" in text:
             text = _TAGS.sub(" ", text)
         if "&" in text:
-            text = html.unescape(text)
+            text = printable(html.unescape(text))
         if "[" in text:
             text = _LINK.sub(r"\1", _IMAGE.sub("", text))
         text = _ESCAPED.sub(r"\1", text)

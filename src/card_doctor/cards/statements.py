@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Se
 
 import msgspec
 
+from card_doctor.cards.text import printable
 from card_doctor.model import Card, Conflict, Fact, Precision, Source, TroubleshootingCase
 from card_doctor.model.card import Confidence
 
@@ -46,7 +47,7 @@ class Statements:
 
     def add(self, key: str, value: Any, raw: str, line: Optional[int], trust: int) -> None:
         if len(self._all) < MAX_STATEMENTS and len(key) < MAX_RAW:
-            raw = raw.strip()[:MAX_RAW]
+            raw, value = printable(raw.strip()[:MAX_RAW]), _printable(value)
             self._all.append(Statement(key, value, raw, line, trust, _CONFIDENCE[trust], _digits(value, raw)))
 
     def has(self, prefix: str, trust: int) -> bool:
@@ -87,7 +88,7 @@ class Statements:
         if precision and precision.backend is None and _FLAG.match(precision.raw):
             precision = msgspec.structs.replace(precision, backend=self.precision_backend)
         return Card(
-            name=name,
+            name=printable(name),
             source=source,
             date=parts["card"].get("date"),
             base_model=parts["card"].get("base_model"),
@@ -113,6 +114,17 @@ class Statements:
             if not (listed and one.trust in (PAIR, METADATA, CODE) and one.key.startswith("hyperparameters."))
             and not (scored and one.trust == CODE and one.key.startswith("metrics."))
         ]
+
+
+def _printable(value: Any) -> Any:
+    """A string of YAML, JSON or Python may have written a terminal's escape with its own."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, list):
+        return [_printable(one) for one in value]
+    if isinstance(value, dict):
+        return {printable(key): _printable(one) for key, one in value.items()}
+    return value
 
 
 def _shown(one: Statement) -> str:

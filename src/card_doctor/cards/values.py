@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from typing import Any, Optional, Tuple, Union
 
 Number = Union[int, float]
@@ -97,7 +98,9 @@ def literal(text: str) -> Any:
         return None
     text = re.sub(r"(?<![\w'\"])(?:nan|inf)(?![\w'\"])", "None", text)
     try:
-        return _plain(ast.literal_eval(text))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the card's, not of ours
+            return _plain(ast.literal_eval(text))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
 
