@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import shlex
 from pathlib import PurePath
-from typing import Collection, Dict, Iterable, List, Optional, Sequence
+from typing import Collection, List, Optional, Sequence
 
 from card_doctor.model import (
-    Accelerator,
     Card,
-    Counts,
     Document,
     Environment,
     Finding,
     Ignored,
     Machine,
-    Remedy,
     Report,
     TroubleshootingCase,
-    VersionRow,
 )
+from card_doctor.reporting import words
 from card_doctor.reporting.terminal import Page, Span
 
 # Colour only repeats what a mark or a word says.
-MARKS = {"yes": "[ok]", "at-risk": "[!]", "no": "[x]", "unknown": "[?]"}
 STYLES = {
     "[ok]": "bold green",
     "[!]": "bold yellow",
@@ -55,11 +51,11 @@ def render(
     page = Page(width, color=color, encoding=encoding)
     if quiet:
         for report in document.reports:
-            _one_line(page, document.environment, report)
+            page.whole(words.one_line(report, document.environment), indent=0)
         return page.text()
     alone = len(document.reports) == 1
     if not alone:
-        page.line(("In " + _environment(document.environment), "bold"))
+        page.line(("In " + words.environment(document.environment), "bold"))
     for number, report in enumerate(document.reports):
         page.gap()
         _subject(page, report, document.environment if alone else None)
@@ -85,25 +81,14 @@ def render(
     return page.text()
 
 
-def _one_line(page: Page, environment: Environment, report: Report) -> None:
-    if report.error is not None:
-        page.whole(f"[?] not read - {_name(report)}: {report.error}", indent=0)
-        return
-    words = [f"trains: {report.verdict.trains}"]
-    words += [f"matches: {report.verdict.matches}"] if report.card else []
-    words += [counted] if (counted := _counted(_counts(report.findings))) else []
-    what = _looked_at(_name(report), _place(environment), _accelerators(report.machine.accelerators))
-    page.whole(f"{MARKS[report.verdict.trains]} {', '.join(words)} - {what}", indent=0)
-
-
 # What was looked at
 
 
 def _subject(page: Page, report: Report, environment: Optional[Environment]) -> None:
     """On one line where it fits, else broken at its joints."""
-    name, machine = _name(report), _machine(report.machine)
-    place = _environment(environment) if environment else None
-    whole = _looked_at(name, place, machine)
+    name, machine = words.name(report), words.machine(report.machine)
+    place = words.environment(environment) if environment else None
+    whole = words.looked_at(name, place, machine)
     if report.error is not None:
         page.line((name or "", "bold"))
     elif page.fits(whole):
@@ -116,56 +101,15 @@ def _subject(page: Page, report: Report, environment: Optional[Environment]) -> 
             page.line(other, indent=2)
 
 
-def _looked_at(name: Optional[str], place: Optional[str], machine: str) -> str:
-    inside = f" in {place}" if name and place else place or ""
-    return f"{name or ''}{inside} on {machine}".strip()
-
-
-def _name(report: Report) -> Optional[str]:
-    return report.card.name if report.card else None
-
-
-def _environment(environment: Environment) -> str:
-    python = f"Python {environment.python}" if environment.python else "Python not known"
-    named = "" if environment.complete else " named"
-    kind = "" if environment.source == "interpreter" else f"{environment.source}: "
-    return f"{_place(environment)} ({kind}{python}, {_many(environment.packages, 'package')}{named})"
-
-
-def _place(environment: Environment) -> str:
-    return environment.path or environment.source
-
-
-def _machine(machine: Machine) -> str:
-    told = machine.assumed
-    facts = [_accelerators(machine.accelerators) + (" (assumed)" if "gpu" in told else "")]
-    if machine.driver:
-        facts.append(f"driver {machine.driver}" + (" (assumed)" if "driver" in told and "gpu" not in told else ""))
-    if machine.precision:
-        facts.append(machine.precision + (" (assumed)" if "precision" in told else ""))
-    return ", ".join(facts)
-
-
-def _accelerators(accelerators: Optional[Sequence[Accelerator]]) -> str:
-    if accelerators is None:
-        return "an unknown GPU"
-    if not accelerators:
-        return "a machine without a GPU"
-    numbers: Dict[str, int] = {}
-    for one in accelerators:
-        numbers[one.name] = numbers.get(one.name, 0) + 1
-    return " + ".join(f"{number} x {name}" if number > 1 else name for name, number in numbers.items())
-
-
 # The verdict
 
 
 def _verdict(page: Page, report: Report, environment: Environment) -> None:
     page.gap()
     trains, matches = report.verdict.trains, report.verdict.matches
-    rows = [(MARKS[trains], f"trains: {trains}", _why_trains(report, environment))]
+    rows = [(words.MARKS[trains], f"trains: {trains}", words.why_trains(report, environment))]
     if report.card:
-        rows.append((_matches_mark(report), f"matches: {matches}", _why_matches(report)))
+        rows.append((words.matches_mark(report), f"matches: {matches}", words.why_matches(report)))
     wide = max(len(answer) for _, answer, _ in rows)
     for mark, answer, why in rows:
         page.line(why, prefix=[_mark(mark), (answer.ljust(wide), STYLES[mark]), "   "])
@@ -184,57 +128,6 @@ def _to_tell(machine: Machine, environment: Environment) -> List[str]:
     flags += ["`--python 3.9`"] if environment.python is None else []
     flags += ["`--platform manylinux2014_x86_64`"] if environment.platform is None else []
     return flags
-
-
-def _why_trains(report: Report, environment: Environment) -> str:
-    for trains, breaks, singular, plural in (
-        ("no", "yes", "breaks", "break"),
-        ("at-risk", "maybe", "may break", "may break"),
-    ):
-        if report.verdict.trains == trains:
-            ignored = sum(one.finding.breaks == breaks for one in report.ignored)
-            number = ignored + sum(finding.breaks == breaks for finding in report.findings)
-            verb = singular if number == 1 else plural
-            return f"{_many(number, 'finding')} {verb} training" + (f" ({ignored} of them ignored)" if ignored else "")
-    if report.verdict.trains == "unknown":
-        if report.card is None and environment.torch is None:
-            return "there is neither a card nor a torch to judge"
-        return _lacking(report) or "nothing was checked that could tell"
-    passed = sum(result.outcome in {"passed", "found"} for result in report.checks)
-    return f"nothing found that breaks training ({_many(passed, 'check')})"
-
-
-def _lacking(report: Report) -> str:
-    """The facts that were missing, the plainest first, and the checks that crashed."""
-    reasons = {result.reason or result.id for result in report.checks if result.outcome == "unknown"}
-    facts = sorted({reason.replace("not known: ", "", 1) for reason in reasons}, key=lambda fact: (len(fact), fact))
-    more = [f"and {len(facts) - 3} more"] if len(facts) > 3 else []
-    parts = ["not known: " + "; ".join([*facts[:3], *more])] if facts else []
-    parts += [f"{result.id} crashed" for result in report.checks if result.outcome == "crashed"]
-    return "; ".join(parts)
-
-
-def _matches_mark(report: Report) -> str:
-    """As strict as the policy was: the findings of `versions/` are what it made of the differences."""
-    severities = {finding.severity for finding in report.findings if finding.family == "versions"}
-    if "error" in severities:
-        return "[x]"
-    if "warning" in severities:
-        return "[!]"
-    return "[?]" if report.verdict.matches == "unknown" else "[ok]"
-
-
-def _why_matches(report: Report) -> str:
-    if not report.versions:
-        return "no version that the card states could be compared"
-    differing = [row for row in report.versions if row.level not in {"exact", "same-release", "range-met"}]
-    if not differing:
-        return f"the {_many(len(report.versions), 'version')} that the card states"
-    return ", ".join(map(_difference, differing))
-
-
-def _difference(row: VersionRow) -> str:
-    return f"{row.distribution} {row.installed or 'missing'} (card: {row.card})"
 
 
 # What was found
@@ -262,19 +155,12 @@ def _findings(page: Page, report: Report, *, verbose: bool) -> None:
 
 
 def _headline(page: Page, finding: Finding) -> None:
-    page.line(_headline_of(finding), (f" [{finding.id}]", "dim"), prefix=[_severity(finding)])
-
-
-def _headline_of(finding: Finding) -> str:
-    if finding.needs is None:
-        return f"{finding.subject}: {finding.message}"
-    found = f"found {finding.found}" if finding.found is not None else "not found"
-    return f"{finding.subject}: {found}, needs {finding.needs}"
+    page.line(words.headline(finding), (f" [{finding.id}]", "dim"), prefix=[_severity(finding)])
 
 
 def _brief(page: Page, finding: Finding) -> None:
     """With the message where the line has room for it."""
-    headline, known_as = _headline_of(finding), f" [{finding.id}]"
+    headline, known_as = words.headline(finding), f" [{finding.id}]"
     prefix = [_severity(finding)]
     if finding.needs is not None and page.fits(*prefix, headline, f" - {finding.message}", known_as):
         headline += f" - {finding.message}"
@@ -293,7 +179,7 @@ def _body(page: Page, finding: Finding, *, verbose: bool, located: bool) -> None
     if finding.at and located:
         lines.append(f"at {finding.at.file}" + (f":{finding.at.line}" if finding.at.line else ""))
     if verbose and finding.remedies:
-        lines.append("remedy: " + ", or ".join(map(_remedy_words, finding.remedies)))
+        lines.append("remedy: " + ", or ".join(map(words.remedy_words, finding.remedies)))
     for line in lines:
         page.line(line, indent=9)
     for evidence in finding.evidence if verbose else ():
@@ -301,38 +187,14 @@ def _body(page: Page, finding: Finding, *, verbose: bool, located: bool) -> None
 
 
 def _remedy(page: Page, report: Report) -> None:
-    joined = report.remedy
-    if joined is not None:
-        page.gap()
-        if joined.proven:
-            page.line("One command fixes it all (its result was judged by the same checks):")
-        elif joined.left:
-            page.line(f"This command fixes a part; what stays is {', '.join(joined.left)}:")
-        else:
-            page.line("This command should fix it (not every release in it is known, so its result is not judged):")
-        page.whole(joined.command)
+    advice = words.advice(report)
+    if advice is None:
         return
-    serious = [finding for finding in report.findings if finding.severity != "note"]
-    remedies = [remedy for finding in serious for remedy in finding.remedies]
-    if not remedies:
-        return
+    sentence, command = advice
     page.gap()
-    pythons = [
-        f"{one.text} for {finding.subject}" for finding in serious for one in finding.remedies if one.kind == "python"
-    ]
-    if pythons:
-        page.line(f"It takes another Python: {', '.join(pythons)}.")
-        return
-    remedy = remedies[0]
-    what = "it" if len(serious) == 1 else "the first that can be"
-    page.line(f"To fix {what}:" if remedy.command else f"To fix {what}: {_remedy_words(remedy)}")
-    if remedy.command:
-        page.whole(remedy.command)
-
-
-def _remedy_words(remedy: Remedy) -> str:
-    words = f"remove {remedy.requirement}" if remedy.kind == "remove" else remedy.requirement
-    return remedy.text or words or remedy.kind
+    page.line(sentence)
+    if command:
+        page.whole(command)
 
 
 # The card's own advice
@@ -353,8 +215,8 @@ def _troubleshooting(
             unanswered.append(case)
             continue
         serious = (one for report in reports for one in report.findings if one.severity != "note")
-        here = _counts(one for one in serious if one.family in answering)
-        page.line(f"{case.case}: {_counted(here) or 'nothing found'} here", indent=2)
+        here = words.count(one for one in serious if one.family in answering)
+        page.line(f"{case.case}: {words.counted(here) or 'nothing found'} here", indent=2)
         page.whole(f"{again} --select {shlex.quote(','.join(answering))}")
     if unanswered:
         names = ", ".join(case.case for case in unanswered)
@@ -376,11 +238,11 @@ def _summary(page: Page, reports: Sequence[Report]) -> None:
     """One row a report, where a reader of many looks first: at the end."""
     rows = []
     for report in reports:
-        verdict, mark = report.verdict, MARKS[report.verdict.trains]
+        verdict, mark = report.verdict, words.MARKS[report.verdict.trains]
         if report.error is not None:
-            rows.append((mark, "not read", "", _name(report) or ""))
+            rows.append((mark, "not read", "", words.name(report) or ""))
         else:
-            of = _looked_at(_name(report), None, _machine(report.machine))
+            of = words.looked_at(words.name(report), None, words.machine(report.machine))
             rows.append((mark, verdict.trains, verdict.matches if report.card else "", of))
     page.table(rows, header=("", "trains", "matches", "of"))
     page.gap()
@@ -388,18 +250,10 @@ def _summary(page: Page, reports: Sequence[Report]) -> None:
 
 def _closing(page: Page, document: Document, *, verbose: bool) -> None:
     counts = document.counts
-    parts = [_counted(counts) or "No findings"]
-    unread = sum(report.error is not None for report in document.reports)
-    parts += [f"{_many(unread, 'card')} not read"] if unread else []
-    parts += [f"{counts.ignored} ignored"] if counts.ignored else []
-    parts += [f"{_many(counts.unknown, 'check')} unknown"] if counts.unknown else []
-    parts += [f"{_many(counts.crashed, 'check')} crashed"] if counts.crashed else []
     hidden = counts.note or counts.ignored or counts.unknown or counts.error + counts.warning
-    page.line(", ".join(parts) + "." + (" More: add -v, or card-doctor explain ID." if hidden and not verbose else ""))
+    page.line(words.tally(document) + (" More: add -v, or card-doctor explain ID." if hidden and not verbose else ""))
     for ignore in document.unused_ignores:
-        subject = f":{ignore.subject}" if ignore.subject else ""
-        reason = f" ({ignore.reason})" if ignore.reason else ""
-        page.line(f"ignore {ignore.id}{subject}{reason} matches nothing any more: remove it", prefix=[_mark("[!]")])
+        page.line(words.unused(ignore), prefix=[_mark("[!]")])
 
 
 # On request
@@ -450,17 +304,3 @@ def _mark(mark: str) -> Span:
 
 def _severity(finding: Finding) -> Span:
     return finding.severity.ljust(9), STYLES[finding.severity]
-
-
-def _counts(findings: Iterable[Finding]) -> Counts:
-    severities = [finding.severity for finding in findings]
-    return Counts(severities.count("error"), severities.count("warning"), severities.count("note"))
-
-
-def _counted(counts: Counts) -> str:
-    numbers = ((counts.error, "error"), (counts.warning, "warning"), (counts.note, "note"))
-    return ", ".join(_many(number, word) for number, word in numbers if number)
-
-
-def _many(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
