@@ -36,12 +36,16 @@ class Release(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Reproduction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Pins that break, one line of Python that shows it, and the change after which the line passes."""
+    """Pins that break, one line of Python that shows it, and the change after which the line passes. `then` is
+    changed after the pins were installed, without what it requires: what `pip install --no-deps` does, and what no
+    resolver would put together.
+    """
 
     python: str
     pins: Tuple[str, ...]
     run: str
     remedy: Tuple[str, ...]
+    then: Tuple[str, ...] = ()
     date: Optional[str] = None  # what the pins do not name is resolved as of this day
 
 
