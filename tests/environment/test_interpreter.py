@@ -250,23 +250,41 @@ class TestStartUp:
                 os.close(descriptor)
 
     def test_one_that_hangs_is_ended_with_its_children(self, venv, start_up, tmp_path):
-        start_up(
-            "import os, signal, subprocess, sys, time\n"
-            "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-            "child = subprocess.Popen([sys.executable, '-S', '-E', '-c', 'import time; time.sleep(60)'])\n"
-            f"open({str(tmp_path / 'pids')!r}, 'w').write('%d %d' % (os.getpid(), child.pid))\n"
-            "time.sleep(60)"
-        )
+        """Gone when the answer is there: what ignores SIGTERM, made a session of its own, or was orphaned."""
+        code = """
+import os, signal, time
+
+def note(stay):
+    with open(PIDS, "a") as file:
+        file.write("%d\\n" % os.getpid())
+    while stay:
+        time.sleep(60)
+
+for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    signal.signal(number, signal.SIG_IGN)
+if not os.fork():
+    note(stay=True)
+if not os.fork():
+    os.setsid()
+    note(stay=True)
+if not os.fork():  # a daemon: its parent ends, and nothing tells any more where it came from
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    os.closerange(0, 100)
+    sleeper = "import os, time; open(%r, 'a').write('%%d\\\\n' %% os.getpid()); time.sleep(60)" % PIDS
+    os.execve(EXECUTABLE, [EXECUTABLE, "-I", "-S", "-c", sleeper], {})
+note(stay=True)
+"""
+        pids = tmp_path / "pids"
+        start_up(f"PIDS, EXECUTABLE = {str(pids)!r}, {sys.executable!r}\n{code}")
         begun = time.monotonic()
         message = failure(venv / "bin" / "python", timeout=2)
+        left = [pid for pid in map(int, pids.read_text().split()) if alive(pid)]
         assert time.monotonic() - begun < 20
         assert "did not answer within 2 seconds" in message
-        pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
-        assert len(pids) == 2
-        deadline = time.monotonic() + 10
-        while any(map(alive, pids)) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert not any(map(alive, pids))
+        assert len(pids.read_text().split()) == 4
+        assert left == []
 
     def test_one_that_closes_its_output_and_hangs(self, venv, start_up):
         start_up("import os, time\nos.close(2)\ntime.sleep(60)")

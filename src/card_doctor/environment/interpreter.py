@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, List, Optional, Tuple
+from typing import List, Optional, Tuple
 
 import msgspec
 
+from card_doctor.environment.process import lines, run, signal_name
 from card_doctor.errors import EnvironmentReadError
 from card_doctor.model import Snapshot
-
-if TYPE_CHECKING:
-    from subprocess import Popen
 
 PAYLOAD = Path(__file__).parent / "payload" / "reader.py"
 OLDEST = (3, 6)  # what the payload runs on
 VERSION_TIMEOUT = 10.0  # seconds for `PYTHON -V`, which ends before the environment has a say
-TAIL = 8192  # bytes of what a program said last that are kept
-LONGEST_LINE = 300  # characters of it that a message repeats
 ANOTHER = "name another one with --python PATH|VERSION|ENV_DIR"
-ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-# A traceback's last line says what failed; what the interpreter prints below a fatal error does not.
-FRAMES = (" ", "\t", "Current thread ", "Thread 0x", "<no Python frame>", "Extension modules: ")
 
 
 def read_interpreter(executable: Optional[str] = None, *, timeout: float = 20.0) -> Snapshot:
@@ -64,7 +56,7 @@ def run_payload(executable: str, timeout: float) -> Snapshot:
     try:
         script = shutil.copyfile(PAYLOAD, folder / "card_doctor_reader.py")
         output = folder / "snapshot.json"
-        code, said = run([executable, "-B", str(script), str(output)], timeout)
+        code, said = _run([executable, "-B", str(script), str(output)], timeout)
         if code is None:
             raise EnvironmentReadError(
                 f"{executable} did not answer within {timeout:g} seconds",
@@ -100,69 +92,18 @@ def no_answer(executable: str, code: int, said: List[str]) -> EnvironmentReadErr
 def version_of(executable: str) -> Optional[Tuple[int, ...]]:
     """Like (3, 9, 18), as `PYTHON -V` says it; None where that is no Python."""
     try:
-        _, said = run([executable, "-V"], VERSION_TIMEOUT, with_output=True)
+        _, said = _run([executable, "-V"], VERSION_TIMEOUT, with_output=True)
     except EnvironmentReadError:
         return None
     version = re.search(rb"^Python (\d+(?:\.\d+)+)", said, re.MULTILINE)
     return tuple(map(int, version[1].split(b"."))) if version else None
 
 
-def run(command: List[str], timeout: float, *, with_output: bool = False) -> Tuple[Optional[int], bytes]:
-    """Exit code (None: it was killed at the time limit) and the end of stderr, and of stdout where asked for."""
-    from subprocess import DEVNULL, PIPE, STDOUT, Popen, TimeoutExpired  # noqa: PLC0415
-    from threading import Thread  # noqa: PLC0415
-
-    deadline = time.monotonic() + timeout
+def _run(command: List[str], timeout: float, *, with_output: bool = False) -> Tuple[Optional[int], bytes]:
     try:
-        process = Popen(
-            command,
-            stdin=DEVNULL,
-            stdout=PIPE if with_output else DEVNULL,
-            stderr=STDOUT if with_output else PIPE,
-            start_new_session=True,  # a group of its own, to be killed with everything that it started
-        )
+        return run(command, timeout, with_output=with_output)
     except OSError as error:
         raise cannot_start(command[0], error) from error
-    said = bytearray()
-    listener = Thread(target=keep_tail, args=(process.stdout if with_output else process.stderr, said), daemon=True)
-    listener.start()
-    try:
-        # The end of the pipe is the quickest news of the program's end; but a child left behind may hold it open.
-        while listener.is_alive() and process.poll() is None and time.monotonic() < deadline:
-            listener.join(0.05)
-        code = process.wait(max(0.0, deadline - time.monotonic()))
-        listener.join(0.2)
-    except TimeoutExpired:
-        return None, bytes(said)
-    finally:
-        if process.returncode is None:
-            kill(process)
-    return code, bytes(said)
-
-
-def keep_tail(stream: IO[bytes], said: bytearray) -> None:
-    with stream:
-        while True:
-            part = os.read(stream.fileno(), 1 << 16)
-            if not part:
-                return
-            said += part
-            del said[:-TAIL]
-
-
-def kill(process: Popen[bytes]) -> None:
-    """The program and what it started."""
-    import signal  # noqa: PLC0415
-    from contextlib import suppress  # noqa: PLC0415
-    from subprocess import TimeoutExpired  # noqa: PLC0415
-
-    with suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    with suppress(TimeoutExpired):  # one that waits for a dead file server is left to it
-        process.wait(1)
 
 
 def cannot_start(executable: str, error: OSError) -> EnvironmentReadError:
@@ -171,19 +112,3 @@ def cannot_start(executable: str, error: OSError) -> EnvironmentReadError:
     else:
         because = error.strerror or str(error)
     return EnvironmentReadError(f"{executable} can't be started as a Python interpreter: {because}", ANOTHER)
-
-
-def lines(said: bytes) -> List[str]:
-    """The lines that say something, as a terminal can take them."""
-    told = [line for line in said.decode("utf-8", "replace").splitlines() if not line.startswith(FRAMES)]
-    plain = ["".join(filter(str.isprintable, ESCAPES.sub("", line))).strip() for line in told]
-    return [line[:LONGEST_LINE] for line in plain if line]
-
-
-def signal_name(number: int) -> str:
-    import signal  # noqa: PLC0415
-
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal
-        return f"signal {number}"

@@ -13,7 +13,7 @@ import msgspec
 
 from card_doctor.environment.hardware import Found, read
 from card_doctor.environment.hardware.visible import Device, visible
-from card_doctor.environment.interpreter import kill, signal_name
+from card_doctor.environment.process import kill, signal_name
 from card_doctor.model import Accelerator, Gap
 
 WSL_LIBRARIES = "/usr/lib/wsl/lib"  # a distribution's own library may be found first, and knows no driver
