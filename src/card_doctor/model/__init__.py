@@ -20,6 +20,7 @@ from card_doctor.model.report import (
     VersionRow,
 )
 from card_doctor.model.snapshot import Accelerator, Gap, Package, Platform, Python, Snapshot, TorchBuild
+from card_doctor.model.trial import Stage, Trial
 
 __all__ = [
     "SEVERITIES",
@@ -64,10 +65,12 @@ __all__ = [
     "Severity",
     "Snapshot",
     "Source",
+    "Stage",
     "Tool",
     "TorchBuild",
     "TorchUse",
     "Trains",
+    "Trial",
     "TroubleshootingCase",
     "Unknown",
     "Verdict",
