@@ -6,42 +6,29 @@ import datetime as dt
 import json
 import re
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, Tuple
+from typing import Dict, Iterator, List, Tuple
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
-from packaging.specifiers import Specifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from card_doctor.errors import MatrixError
 from card_doctor.knowledge import Matrices
 from card_doctor.knowledge.files import shipped
-from card_doctor.knowledge.hazard_files import read_checked, remedied
+from card_doctor.knowledge.hazard_files import read_checked
+from card_doctor.knowledge.hazard_lints import around, lint, remedied
 from card_doctor.knowledge.hazards import Hazards, matching
-from card_doctor.model import Enforced, Hazard
+from card_doctor.model import Enforced, Hazard, Release, Reproduction
 from made import PYTHON
 
 OURS, ENFORCED = read_checked(shipped())
 KNOWLEDGE = Matrices()
 EVERY = [pytest.param(one, id=one.id) for one in OURS]
 ROWS = Path(__file__).parents[3] / "shared" / "truth" / "rows.jsonl"
-
-
-def around(specifiers: Iterable[str]) -> List[Version]:
-    """Releases at, just below and just above every bound, the first one and a far one."""
-    found = {Version("0"), Version("9999")}
-    for text in specifiers:
-        for one in filter(None, text.split(",")):
-            release = Version(Specifier(one).version.replace(".*", "")).release
-            found.add(Version(".".join(map(str, release))))
-            found.add(Version(".".join(map(str, (*release, 1)))))
-            found.add(Version(".".join(map(str, (*release[:-1], release[-1] + 1)))))
-            last = max((place for place, number in enumerate(release) if number), default=0)
-            if release[last]:
-                found.add(Version(".".join(map(str, (*release[:last], release[last] - 1, 999)))))
-    return sorted(found)
 
 
 AROUND = {
@@ -141,11 +128,9 @@ class TestMatching:
 
 
 class TestOurFiles:
-    """An entry is parsed only where its line `when` holds; that must change nothing but the time it takes."""
-
     def test_entries_say_what_their_whole_files_say(self):
-        assert list(Hazards([shipped()]).among()) == OURS
-        assert list(Hazards([shipped()]).enforced) == ENFORCED
+        assert list(Hazards([shipped()], KNOWLEDGE.releases).among()) == OURS
+        assert list(Hazards([shipped()], KNOWLEDGE.releases).enforced) == ENFORCED
 
     @settings(deadline=None)
     @given(st.data())
@@ -268,7 +253,7 @@ proof = "reported"
 """
 
     def read(self, tmp_path, text):
-        (tmp_path / "hazards").mkdir()
+        (tmp_path / "hazards").mkdir(parents=True)
         (tmp_path / "hazards" / "ours.toml").write_text(text, encoding="utf-8")
         return Matrices([tmp_path]).hazards()
 
@@ -308,6 +293,7 @@ proof = "reported"
             ('"-b"', '"b 2"', 9, "hazard[0].remedies[1]", "one of a, b"),
             ('"https://wiki.example.org/a"', "", 10, "hazard[0].evidence", "at least one link"),
             ("https://wiki", "wiki", 10, "hazard[0].evidence[0]", "an https link"),
+            ('"<2"', '"===2"', 5, "hazard[0].when.a", "version specifier"),
             ("because =", 'python = "3.x"\nbecause =', 8, "hazard[0].python", "version specifier"),
             ("because =", 'marker = "on Linux"\nbecause =', 8, "hazard[0].marker", "PEP 508"),
             ("because =", 'subject = "torch"\nbecause =', 8, "hazard[0].subject", "one of a, b"),
@@ -338,6 +324,101 @@ proof = "reported"
             assert Requirement(text).specifier == specifier
 
 
+class TestLints:
+    """What an entry is refused for although its shape is right: in a user's file, and ours are held to the same."""
+
+    def problems(self, *others: Hazard, **facts) -> List[str]:
+        def releases(name):
+            known = {"a": ["1", "2", "3", "3.1", "4"], "b": ["1", "2", "3"], "c": ["1", "2"]}.get(name, ())
+            declared = {"b": ("a<3",), "c": ('a<4; extra == "x"',)}.get(name, ())
+            return {one: Release(one, "2022-05-08", requires=declared) for one in known}
+
+        hazard = made(**facts)
+        told = [(".".join(map(str, steps)), said) for _, (steps, said) in lint([hazard], [hazard, *others], releases)]
+        return [f"{steps}: {said}" for steps, said in told]
+
+    def test_a_good_one_has_none(self):
+        assert self.problems() == []
+        assert self.problems(made(id="other", when={"a": "<3"})) == []
+        assert self.problems(when={"a": "<2", "c": ""}, remedies=("a>=3", "-c", "-a")) == []
+        assert self.problems(when={"unheard-of": ">=7"}, remedies=("unheard-of<7",)) == []
+        assert self.problems(remedies=("a>=5",)) == []  # newer than the newest that is known
+
+    @pytest.mark.parametrize(
+        ("facts", "said"),
+        [
+            (
+                {"when": {"a": "", "b": ">=2.2,<3"}, "remedies": ("-a",)},
+                "when.b: there is no release of b in `>=2.2,<3`",
+            ),
+            ({"remedies": ("a!=2",)}, "remedies.0: `a!=2` still allows a 1, which the hazard is about"),
+            ({"remedies": ("a>=3", "a>=3.2,<4")}, "remedies.1: there is no release of a in `<4,>=3.2`"),
+            ({"missing": ("c",), "remedies": ("-c",)}, "remedies.0: c is not there: it can't be removed"),
+            (
+                {"when": {"a": "<2", "b": ">=2"}},
+                "remedies.0: no release of b in `>=2` allows it: b 3 requires a<3",
+            ),
+        ],
+    )
+    def test_what_releases_and_ranges_exclude(self, facts, said):
+        assert self.problems(**facts) == [said]
+
+    def test_the_same_under_another_id(self):
+        assert self.problems(made(id="other")) == ["when: says the same as other"]
+        assert self.problems(made(id="other", scope="feature:x")) == []
+
+    def test_a_remedy_that_is_a_hazard_itself(self):
+        worse = made(id="worse", when={"a": ">=4"}, remedies=("a<4",))
+        said = "remedies.0: it is a hazard itself: with a 4 the environment meets worse"
+        assert self.problems(worse) == [said]
+        assert self.problems(worse, remedies=("a>=3,<4",)) == []
+        assert self.problems(msgspec.structs.replace(worse, scope="feature:x")) == []
+        # only where it is met whatever else of the hazard is installed
+        with_c = msgspec.structs.replace(worse, when={"a": ">=4", "c": "<2"})
+        assert self.problems(with_c) == []
+        assert self.problems(with_c, when={"a": "<2", "c": ""}) == []
+        assert self.problems(with_c, when={"a": "<2", "c": "<2"}) == [said]
+        without = made(id="without", when={"c": ""}, missing=("a",), remedies=("a>=3",))
+        assert self.problems(without, when={"a": "<2", "c": ""}, remedies=("-a",)) == [
+            "remedies.0: it is a hazard itself: without a the environment meets without"
+        ]
+
+    @pytest.mark.parametrize(
+        ("facts", "said"),
+        [
+            ({"pins": ("a==1", "c")}, None),
+            ({"pins": ("a==4",), "then": ("a==1",)}, None),
+            ({"pins": ("a==2",)}, "pins: they pin no a in `<2`"),
+            ({"pins": ("a<2",)}, "pins: they pin no a in `<2`"),
+            ({"pins": ("c==1",)}, "pins: a is not among them"),
+            ({"pins": ("a==1",), "then": ("-a",)}, "pins: a is not among them"),
+            ({"pins": ("a is 1",)}, "pins.0: expected a requirement like `numpy==2.0.0`"),
+            ({"remedy": ("c>=2",)}, "remedy.0: it changes no distribution of the hazard"),
+            ({"remedy": ("a>=1",)}, "remedy.0: `a>=1` still allows what the hazard is about"),
+        ],
+    )
+    def test_a_reproduction_of_something_else(self, facts, said):
+        reproduction = Reproduction(**{"python": "3.9", "pins": ("a==1",), "run": "", "remedy": ("a>=3",), **facts})
+        assert self.problems(reproduction=reproduction) == ([f"reproduction.{said}"] if said else [])
+
+    def test_what_must_be_missing_is_not_pinned(self):
+        reproduction = Reproduction(python="3.9", pins=("a==1", "c==1"), run="", remedy=("c>=2",))
+        assert self.problems(missing=("c",), reproduction=reproduction) == [
+            "reproduction.pins: c is among them, but has to be missing"
+        ]
+
+    def test_a_users_entry_is_refused_with_its_file_and_line(self, tmp_path):
+        when = 'when = { transformers = ">=4.52", torch = "", accelerate = "<1.3" }'
+        text = TestUsersFiles.GOOD.replace('when = { a = "<2", "b" = ">=1" }', when).replace("a {a}", "{accelerate}")
+        good = text.replace('["a>=2", "-b"]', '["accelerate>=1.3", "-transformers"]')
+        assert TestUsersFiles().read(tmp_path / "good", good)
+        # from 4.52 on, transformers does not train without accelerate
+        with pytest.raises(MatrixError) as error:
+            TestUsersFiles().read(tmp_path / "bad", good.replace("-transformers", "-accelerate"))
+        assert re.search(r"ours\.toml:9: hazard\[0\]\.remedies\[1\]: it is a hazard itself: without", str(error.value))
+        assert "missing-accelerate-trainer-4-52 (of our-a-breaks)" in str(error.value)
+
+
 # What follows are lints: each asks every hazard of ours.
 
 
@@ -358,9 +439,11 @@ def test_there_are_enough():
     assert sum(one.reproduction is not None for one in OURS) >= 40
 
 
-def test_no_two_say_the_same():
-    said = [(tuple(sorted(one.when.items())), one.missing, one.python, one.marker, one.scope) for one in OURS]
-    assert len(set(said)) == len(said)
+def test_none_contradicts_itself_another_one_or_a_release():
+    """No two say the same, no range is empty, every remedy ends its hazard, can be installed and is none itself, and
+    every reproduction is of its hazard: `TestLints` shows each of them caught.
+    """
+    assert [(one.id, problem) for one, problem in lint(OURS, OURS, KNOWLEDGE.releases)] == []
 
 
 @pytest.mark.parametrize("hazard", EVERY)
@@ -377,31 +460,6 @@ def test_it_reads_well(hazard):
 
 
 @pytest.mark.parametrize("hazard", EVERY)
-def test_its_ranges_hold_releases_that_exist(hazard):
-    for name, specifier in hazard.when.items():
-        releases = KNOWLEDGE.releases(name)
-        assert not releases or any(has(specifier, Version(version)) for version in releases), (name, specifier)
-
-
-@pytest.mark.parametrize("hazard", EVERY)
-def test_every_remedy_ends_it_and_can_be_installed(hazard):
-    proven = hazard.reproduction.remedy if hazard.reproduction else ()
-    for remedy in (*hazard.remedies, *proven):
-        name, specifier = remedied(remedy)
-        if specifier is None:
-            assert name in hazard.when, "what is not there cannot be removed"
-            continue
-        both = [
-            version
-            for version in around([str(specifier), hazard.when.get(name, "")])
-            if has(str(specifier), version) and name in hazard.when and has(hazard.when[name], version)
-        ]
-        assert not both, f"{remedy} still allows {both[0]}"
-        releases = KNOWLEDGE.releases(name)
-        assert not releases or any(has(str(specifier), Version(version)) for version in releases), remedy
-
-
-@pytest.mark.parametrize("hazard", EVERY)
 def test_it_fires_on_its_own_evidence(hazard):
     if hazard.proof == "reported":
         return
@@ -415,21 +473,29 @@ def test_it_fires_on_its_own_evidence(hazard):
 
 
 @pytest.mark.parametrize("hazard", [pytest.param(one, id=one.id) for one in OURS if one.reproduction])
-def test_its_reproduction_is_of_it(hazard):
+def test_it_fires_on_its_own_example_and_not_on_its_remedy(hazard):
     reproduction = hazard.reproduction
     assert hazard.proof == "reproduced"
     dt.date.fromisoformat(reproduction.date)
     compile(reproduction.run, hazard.id, "exec")
-    pinned = {}
-    for pin in map(Requirement, reproduction.pins):
-        exact = [one.version for one in pin.specifier if one.operator == "=="]
-        if exact:
-            pinned[pin.name] = exact[0]
-    assert set(hazard.when) <= {Requirement(pin).name for pin in reproduction.pins}
-    known = {name: pinned.get(name, "0") for name in {*hazard.when, *pinned}}
-    assert meets(hazard, python=f"{reproduction.python}.0", **known)
-    changed = {remedied(remedy)[0] for remedy in reproduction.remedy}
-    assert changed <= {*hazard.when, *hazard.missing}
+    python = f"{reproduction.python}.0"
+    installed: Dict[str, str] = {}
+    for pin in (*reproduction.pins, *reproduction.then):
+        change(installed, pin)
+    assert meets(hazard, python=python, **installed)
+    for remedy in reproduction.remedy:
+        change(installed, remedy)
+    assert not meets(hazard, python=python, **installed)
+
+
+def change(installed: Dict[str, str], wanted: str) -> None:
+    """What an installer would make of it: the newest release that we know of in the range."""
+    name, specifier = remedied(wanted)
+    if specifier is None:
+        del installed[name]
+        return
+    known = [Version(version) for version in KNOWLEDGE.releases(name)] or around([str(specifier)])
+    installed[name] = str(max(one for one in known if has(str(specifier), one)))
 
 
 def test_what_is_enforced_is_said_once():

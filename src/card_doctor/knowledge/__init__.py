@@ -59,7 +59,7 @@ class Matrices:
 
     @cached_property
     def _hazards(self) -> Hazards:
-        return Hazards(self.directories)
+        return Hazards(self.directories, self.releases)
 
     def hardware(self) -> Hardware:
         """GPUs, CUDA toolkits and drivers."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
 
 from packaging.markers import InvalidMarker, Marker
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier, Specifier
 
+from card_doctor.errors import MatrixError
 from card_doctor.knowledge.files import toml_files
+from card_doctor.knowledge.hazard_lints import lint, normalise, remedied
 from card_doctor.knowledge.hazards import KIND, HazardFile
-from card_doctor.model import Enforced, Hazard
+from card_doctor.model import Enforced, Hazard, Release
 from card_doctor.toml import Step, convert, parse, read_text, wrong_key
 
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -21,24 +22,45 @@ _EVIDENCE = re.compile(r"https://[\w.-]+/\S+|(?:reproduced|source): .+")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
-def read_checked(directory: Path) -> Tuple[List[Hazard], List[Enforced]]:
-    """All hazards of a directory, every statement in them validated; MatrixError for the first that is wrong."""
-    hazards: Dict[str, Hazard] = {}
+class _Entry(NamedTuple):
+    path: Path
+    text: str
+    place: int
+    hazard: Hazard
+
+    def error(self, steps: Tuple[Step, ...], problem: str) -> MatrixError:
+        return wrong_key(self.path, self.text, ("hazard", self.place, *steps), f"{problem} (of {self.hazard.id})")
+
+
+def read_checked(
+    directory: Path,
+    known: Sequence[Hazard] = (),
+    releases: Callable[[str], Mapping[str, Release]] = lambda _: {},
+) -> Tuple[List[Hazard], List[Enforced]]:
+    """All hazards of a directory, every statement in them validated, against the others, those already `known` and the
+    `releases` of a distribution too; MatrixError for the first that is wrong.
+    """
+    entries: Dict[str, _Entry] = {}
     enforced: List[Enforced] = []
     for path in toml_files(directory, KIND):
         text = read_text(path)
         content = convert(parse(text, path), HazardFile, text, path)
         for index, hazard in enumerate(content.hazard):
+            entry = _Entry(path, text, index, hazard)
             for steps, problem in _problems(hazard):
-                raise wrong_key(path, text, ("hazard", index, *steps), f"{problem} (of {hazard.id})")
-            if hazard.id in hazards:
+                raise entry.error(steps, problem)
+            if hazard.id in entries:
                 raise wrong_key(path, text, ("hazard", index, "id"), f"there is another hazard called {hazard.id}")
-            hazards[hazard.id] = hazard
+            entries[hazard.id] = entry
         for index, one in enumerate(content.enforced):
             for steps, problem in _enforced_problems(one):
                 raise wrong_key(path, text, ("enforced", index, *steps), problem)
             enforced.append(one)
-    return list(hazards.values()), enforced
+    hazards = [entry.hazard for entry in entries.values()]
+    others = [*(one for one in known if one.id not in entries), *hazards]
+    for hazard, (steps, problem) in lint(hazards, others, releases):
+        raise entries[hazard.id].error(steps, problem)
+    return hazards, enforced
 
 
 def _problems(hazard: Hazard) -> Iterator[Tuple[Tuple[Step, ...], str]]:
@@ -53,7 +75,7 @@ def _problems(hazard: Hazard) -> Iterator[Tuple[Tuple[Step, ...], str]]:
     for name in named:
         if not _SLUG.fullmatch(name):
             where = ("when", name) if name in hazard.when else ("missing",)
-            yield where, f"expected a normalised distribution name, like `{_normalise(name)}`"
+            yield where, f"expected a normalised distribution name, like `{normalise(name)}`"
     for name, specifier in hazard.when.items():
         yield from _specifier_problems(("when", name), specifier)
     if hazard.python is not None:
@@ -79,7 +101,7 @@ def _problems(hazard: Hazard) -> Iterator[Tuple[Tuple[Step, ...], str]]:
 def _enforced_problems(one: Enforced) -> Iterator[Tuple[Tuple[Step, ...], str]]:
     for steps, name in [(("distribution",), one.distribution), *((("names",), name) for name in one.names)]:
         if not _SLUG.fullmatch(name):
-            yield steps, f"expected a normalised distribution name, like `{_normalise(name)}`"
+            yield steps, f"expected a normalised distribution name, like `{normalise(name)}`"
     yield from _specifier_problems(("versions",), one.versions)
     yield from _evidence_problems(one.evidence)
 
@@ -94,23 +116,8 @@ def _evidence_problems(evidence: Tuple[str, ...]) -> Iterator[Tuple[Tuple[Step, 
 
 def _specifier_problems(steps: Tuple[Step, ...], text: str) -> Iterator[Tuple[Tuple[Step, ...], str]]:
     try:  # packaging 21 takes any text for a SpecifierSet, but not for a Specifier
-        for one in filter(None, text.split(",")):
-            Specifier(one)
+        operators = [Specifier(one).operator for one in filter(None, text.split(","))]
     except InvalidSpecifier:
+        operators = ["==="]
+    if "===" in operators:  # equal as text: no range
         yield steps, f"expected a version specifier like `>=2,<3` (empty for any version), found `{text}`"
-
-
-def remedied(remedy: str) -> Tuple[str, Optional[SpecifierSet]]:
-    """The distribution that a remedy changes, and to what; None where it is removed. "" is no remedy at all."""
-    if remedy.startswith("-"):
-        return remedy[1:], None
-    try:
-        requirement = Requirement(remedy)
-    except InvalidRequirement:
-        return "", None
-    return _normalise(requirement.name), requirement.specifier
-
-
-def _normalise(name: str) -> str:
-    """PEP 503."""
-    return re.sub(r"[-_.]+", "-", name).lower()

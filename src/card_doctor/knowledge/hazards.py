@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import msgspec
 from packaging.markers import Marker
@@ -19,7 +19,7 @@ from packaging.version import Version
 
 from card_doctor.compiled import compiled
 from card_doctor.knowledge.files import toml_files
-from card_doctor.model import Enforced, Hazard
+from card_doctor.model import Enforced, Hazard, Release
 
 KIND = "hazards"  # the folder of a matrices directory
 
@@ -36,14 +36,15 @@ class HazardFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Hazards:
     """The hazards of some directories of matrices: ours first, then the user's, which override by id."""
 
-    def __init__(self, directories: Sequence[Path]) -> None:
+    def __init__(self, directories: Sequence[Path], releases: Callable[[str], Mapping[str, Release]]) -> None:
+        """`releases` of a distribution: what a user wrote is held against them."""
         self._ours = [_read(path) for path in toml_files(directories[0], KIND)]
         self._theirs: Dict[str, Hazard] = {}
         self._theirs_enforced: List[Enforced] = []
         for directory in directories[1:]:
             from card_doctor.knowledge.hazard_files import read_checked  # noqa: PLC0415
 
-            hazards, enforced = read_checked(directory)
+            hazards, enforced = read_checked(directory, self.among(), releases)
             self._theirs.update((one.id, one) for one in hazards)
             self._theirs_enforced += enforced
 
