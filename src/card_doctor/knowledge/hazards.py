@@ -36,7 +36,9 @@ class HazardFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Hazards:
     """The hazards of some directories of matrices: ours first, then the user's, which override by id."""
 
-    def __init__(self, directories: Sequence[Path], releases: Callable[[str], Mapping[str, Release]]) -> None:
+    def __init__(
+        self, directories: Sequence[Path], releases: Callable[[str], Mapping[str, Release]] = lambda _: {}
+    ) -> None:
         """`releases` of a distribution: what a user wrote is held against them."""
         self._ours = [_read(path) for path in toml_files(directories[0], KIND)]
         self._theirs: Dict[str, Hazard] = {}
