@@ -64,9 +64,13 @@ def _apply(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+def which_python() -> Callable[[F], F]:
+    return click.option("--python", metavar="PATH|VERSION|DIR", help="The interpreter, or its environment, to look at.")
+
+
 def which_environment() -> Callable[[F], F]:
     return _apply(
-        click.option("--python", metavar="PATH|VERSION|DIR", help="The interpreter, or its environment, to look at."),
+        which_python(),
         click.option(
             "--environment",
             metavar="FILE",
@@ -98,8 +102,8 @@ def what_to_check() -> Callable[[F], F]:
     )
 
 
-def everywhere(*formats: str) -> Callable[[F], F]:
-    """The flags that every command has."""
+def everywhere(*formats: str, timeout: str = "For another interpreter (default: 20).") -> Callable[[F], F]:
+    """The flags that every command has; `timeout` is what its seconds are for."""
     choices = list(formats or ("text", "json"))
     return _apply(
         click.option("--format", type=click.Choice(choices), help=f"What to print (default: {choices[0]})."),
@@ -113,9 +117,7 @@ def everywhere(*formats: str) -> Callable[[F], F]:
             type=click.Path(exists=True, file_okay=False),
             help="Your own cards and hazards, beside those that ship. Repeatable.",
         ),
-        click.option(
-            "--timeout", type=float, callback=_seconds, metavar="SECONDS", help="For another interpreter (default: 20)."
-        ),
+        click.option("--timeout", type=float, callback=_seconds, metavar="SECONDS", help=timeout),
         click.option(
             "--color", type=click.Choice(["auto", "always", "never"]), help="Colour the text (default: auto)."
         ),

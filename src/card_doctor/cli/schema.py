@@ -21,7 +21,7 @@ MATRICES = ("card-matrix", "hazards-matrix")
 def command(session: Session, /, name: str, **flags: Any) -> None:
     """The JSON schema (draft 2020-12) of the document, or of the matrix file, called NAME.
 
-    Documents: report, card, snapshot, error, cards, checks, explanation. Matrix files: card-matrix,
+    Documents: report, card, snapshot, trial, error, cards, checks, explanation. Matrix files: card-matrix,
     hazards-matrix.
     """
     output = Output(session.settings(flags), formats=("json",))

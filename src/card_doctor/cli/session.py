@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence, TextIO, Tuple
+from typing import Any, Callable, Iterator, Mapping, NamedTuple, Optional, Sequence, TextIO, Tuple
 
 import msgspec
 
@@ -50,6 +51,23 @@ class Session:
 
     def warn(self, message: str) -> None:
         _say("warning: " + message)
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[str], None]]:
+        """Shows what is being done, each in place of the last, on standard error where that is a terminal."""
+        terminal = sys.stderr is not None and sys.stderr.isatty()
+
+        def show(doing: str) -> None:
+            if terminal:
+                sys.stderr.write(f"\r\x1b[K{plain(doing, sys.stderr.encoding or 'utf-8')} ...")
+                sys.stderr.flush()
+
+        try:
+            yield show
+        finally:
+            if terminal:
+                sys.stderr.write("\r\x1b[K")
+                sys.stderr.flush()
 
     def fail(self, kind: str, message: str, hint: Optional[str]) -> int:
         """Say why there is no answer, and give the exit code for that."""

@@ -13,6 +13,7 @@ DOCUMENTS: Mapping[str, Type[msgspec.Struct]] = {
     "report": json.ReportDocument,
     "card": model.Card,
     "snapshot": model.Snapshot,
+    "trial": model.Trial,
     "error": json.ErrorDocument,
     "cards": json.CardsDocument,
     "checks": json.ChecksDocument,

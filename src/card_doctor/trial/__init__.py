@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
@@ -31,18 +32,19 @@ def run_trial(
     begun: Optional[str] = "start Python"
     since = time.monotonic()
     ended: Dict[str, Ended] = {}
-    for event in events(python, small, timeout, ended):
-        if "begins" in event:
-            begun, since = event["begins"], time.monotonic()
-            if progress:
-                progress(event["begins"])
-        elif "stage" in event:
-            stages.append(Stage(**event))
-            begun = None
-        elif "note" in event:
-            notes.append(event["note"])
-        trained.update(event.get("trained", {}))
-        device = event.get("device", device)
+    with closing(events(python, small, timeout, ended)) as told:
+        for event in told:
+            if "begins" in event:
+                begun, since = event["begins"], time.monotonic()
+                if progress:
+                    progress(event["begins"])
+            elif "stage" in event:
+                stages.append(Stage(**event))
+                begun = None
+            elif "note" in event:
+                notes.append(event["note"])
+            trained.update(event.get("trained", {}))
+            device = event.get("device", device)
     if "early" in ended:
         how = ended["early"]
         seconds = round(time.monotonic() - since, 3)

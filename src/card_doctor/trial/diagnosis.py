@@ -23,8 +23,7 @@ def diagnose(trial: Trial, python: Path, card: Optional[Card]) -> Tuple[Finding,
         snapshot = look(python=str(python))
     except CardDoctorError:  # it ran for the trial; what its checks can't read explains nothing
         return ()
-    mode = card.precision.mode if card and card.precision else None
-    machine = Machine(snapshot.driver, snapshot.accelerators, mode or "fp32")
+    machine = Machine(snapshot.driver, snapshot.accelerators, trial.trained.get("precision", "fp32"))  # as it was tried
     checks = [check for check in all_checks() if check.family in FAMILIES]
     report = judge(Case(snapshot, machine, Policy(match="any"), Matrices(), card), checks)
     said = "\n".join(f"{stage.error}\n{stage.traceback}" for stage in trial.failed).lower()

@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
-from typing import IO, Any, Dict, Iterator, List, Mapping, Optional, Tuple, cast
+from typing import IO, Any, Dict, Generator, Iterator, List, Mapping, Optional, Tuple, cast
 
 from card_doctor.environment.interpreter import ANOTHER, cannot_start, version_of
 from card_doctor.environment.process import keep_tail, kill, lines, signal_name, start
@@ -49,7 +49,7 @@ class Ended:
 
 def events(
     python: Path, recipe: Mapping[str, Any], timeout: float, ended: Dict[str, Ended]
-) -> Iterator[Dict[str, Any]]:
+) -> Generator[Dict[str, Any], None, None]:
     """What the payload tells, as it comes. Where it ends without having told so, ``ended["early"]`` says how. Killed
     with everything that it started after `timeout` seconds, and when the iterator is closed; its folder is removed.
     EnvironmentReadError where the interpreter can't be started.
