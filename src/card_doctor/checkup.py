@@ -10,7 +10,7 @@ import msgspec
 from card_doctor import __version__
 from card_doctor.checks import engine, versions
 from card_doctor.checks.registry import CheckInfo, all_checks
-from card_doctor.errors import CardError
+from card_doctor.errors import CardError, UsageError
 from card_doctor.knowledge import Matrices
 from card_doctor.model import (
     Accelerator,
@@ -46,10 +46,11 @@ def run(
     matrices: Sequence[Path] = (),
     timeout: float = 20.0,
     started_with_m: bool = False,
+    deep: bool = False,
 ) -> Document:
     """Judge every card (None: the environment alone) for every machine. `timeout` is in seconds, for a foreign
-    interpreter. Raises CardDoctorError where no answer can be given; of many cards, one that can't be read gets
-    a report that says so.
+    interpreter, and once more for the torch in it, which is imported and tried if `deep`. Raises CardDoctorError where
+    no answer can be given; of many cards, one that can't be read gets a report that says so.
     """
     policy = policy or Policy()
     knowledge = Matrices(matrices)
@@ -60,6 +61,7 @@ def run(
         timeout=timeout,
         started_with_m=started_with_m,
         hardware=not gpus,
+        deep=deep,
     )
     alternatives = _machines(snapshot, gpus, driver, knowledge)
     checks = all_checks()
@@ -97,15 +99,24 @@ def look(
     timeout: float = 20.0,
     started_with_m: bool = False,
     hardware: bool = True,
+    deep: bool = False,
 ) -> Snapshot:
     """The environment that was asked for, with this machine's GPUs where it is an interpreter of this machine."""
     if environment is not None:
+        if deep:
+            raise UsageError("--deep imports torch, and a file has none", "name an interpreter: --python PATH|ENV_DIR")
         from card_doctor.environment.files import read_file  # noqa: PLC0415
 
         return read_file(environment, python=python, platform=platform)
     from card_doctor.environment import choose, read_interpreter  # noqa: PLC0415
 
-    snapshot = read_interpreter(choose(python, started_with_m=started_with_m), timeout=timeout)
+    executable = choose(python, started_with_m=started_with_m)
+    snapshot = read_interpreter(executable, timeout=timeout)
+    if deep and "torch" in snapshot.packages:
+        from card_doctor.environment.deep import read_account  # noqa: PLC0415
+
+        account, untold = read_account(executable, timeout)
+        snapshot = msgspec.structs.replace(snapshot, account=account, gaps=(*snapshot.gaps, *untold))
     if not hardware:
         return snapshot
     from card_doctor.environment.hardware import read_hardware  # noqa: PLC0415

@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     gpu: Texts = ()
     driver: Optional[str] = None
     precision: Optional[Mode] = None
+    deep: bool = False
     match: Match = "compatible"
     select: Texts = ()
     ignore: Tuple[Union[str, IgnoreSetting], ...] = ()

@@ -56,7 +56,7 @@ def _cuda(case: Case) -> Tuple[TorchBuild, str, Tuple[Accelerator, ...]]:
     return build, build.cuda, gpus
 
 
-def _on_cpu(case: Case) -> Tuple[Severity, Breaks, str, Optional[Place]]:
+def on_cpu(case: Case) -> Tuple[Severity, Breaks, str, Optional[Place]]:
     """What it means that training falls back to the CPU: slow, or refused in the card's precision."""
     precision = case.machine.precision
     rule = becomes(case, precision, "cpu") if precision and case.package("transformers") else None
@@ -78,7 +78,7 @@ def no_gpu(case: Case) -> Iterator[Finding]:
     needs_torch(case)
     if case.needs_accelerators():
         return
-    if _on_cpu(case)[1] == "yes":
+    if on_cpu(case)[1] == "yes":
         raise NotApplicable(f"the CPU does not take {case.machine.precision}: amp/ says so")
     another = Remedy("hardware", text="name the machine that will train with --gpu, if it is another")
     yield Finding(
@@ -105,7 +105,7 @@ def build_mismatch(case: Case) -> Iterator[Finding]:
     gpus, build = _gpus(case), torch_build(case)
     if any(drives(build, gpu) for gpu in gpus):
         return
-    severity, breaks, then, at = _on_cpu(case)
+    severity, breaks, then, at = on_cpu(case)
     nearest = nearest_build(case, gpus) or Remedy(
         "setting", text="install torch's build for it: https://pytorch.org/get-started"
     )
@@ -146,7 +146,7 @@ def driver_too_old(case: Case) -> Iterator[Finding]:
     if runs:
         return
     needed = oldest_driver(case, cuda)
-    severity, breaks, then, at = _on_cpu(case)
+    severity, breaks, then, at = on_cpu(case)
     update = Remedy("driver", text=f"update the NVIDIA driver to {needed} or newer")
     yield Finding(
         id="accelerator/driver-too-old",

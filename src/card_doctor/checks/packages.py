@@ -176,16 +176,21 @@ def hazard(case: Case) -> Iterator[Finding]:
     Example: torch 1.9.1 beside numpy 2.0.2: `torch.zeros(2).numpy()` raises `Numpy is not available`.
     Remedy: the finding's own; all of them are joined into one command.
     """
+    for one in hazards_met(case):
+        yield _hazard_finding(one, case.snapshot.packages)
+
+
+def hazards_met(case: Case) -> Iterator[Hazard]:
+    """The known hazards that this environment meets."""
     python = case.snapshot.python
     versions = _readable_versions(_installed(case))
-    for one in matching(
+    return matching(
         case.knowledge.hazards(versions),
         versions,
         python.version if python else None,
         python.markers if python else {},
         case.snapshot.complete,
-    ):
-        yield _hazard_finding(one, case.snapshot.packages)
+    )
 
 
 def _hazard_finding(one: Hazard, packages: Dict[str, Package]) -> Finding:

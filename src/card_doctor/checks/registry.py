@@ -45,8 +45,8 @@ def all_checks() -> Tuple[CheckInfo, ...]:
     """Every check that is asked, by family in the order of `FAMILIES`, then as written in its module. (What surfaces/
     derives from installed files has its checks in `surfaces` and `binaries`; nothing reads those files for a case yet.)
     """
-    from card_doctor.checks import accelerator, amp, card, packages, python, versions  # noqa: PLC0415
+    from card_doctor.checks import accelerator, amp, card, deep, packages, python, versions  # noqa: PLC0415
 
-    asked = {module.__name__ for module in (accelerator, amp, card, packages, python, versions)}
+    asked = {module.__name__ for module in (accelerator, amp, card, deep, packages, python, versions)}
     found = (info for info in _checks.values() if info.function.__module__ in asked)
     return tuple(sorted(found, key=lambda info: FAMILIES.index(info.family)))

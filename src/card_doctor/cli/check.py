@@ -26,6 +26,7 @@ from card_doctor.cli.session import Look, Output, Session
     type=click.Choice(["compatible", "series", "exact", "any"]),
     help="How near to the card's versions (default: compatible).",
 )
+@click.option("--deep", is_flag=True, help="Also import torch there, and try a step of training.")
 @options.what_to_check()
 @click.option(
     "--fail-on",
@@ -60,6 +61,7 @@ def command(session: Session, /, cards: Tuple[str, ...], **flags: Any) -> int:
         matrices=[Path(folder) for folder in settings.matrices],
         timeout=settings.timeout,
         started_with_m=session.started_with_m,
+        deep=settings.deep,
     )
 
     def text(look: Look) -> str:

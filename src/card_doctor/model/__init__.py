@@ -19,7 +19,17 @@ from card_doctor.model.report import (
     Verdict,
     VersionRow,
 )
-from card_doctor.model.snapshot import Accelerator, Gap, Package, Platform, Python, Snapshot, TorchBuild
+from card_doctor.model.snapshot import (
+    Accelerator,
+    Gap,
+    Package,
+    Platform,
+    Python,
+    Snapshot,
+    TorchAccount,
+    TorchBuild,
+    TriedStep,
+)
 from card_doctor.model.trial import Stage, Trial
 
 __all__ = [
@@ -67,10 +77,12 @@ __all__ = [
     "Source",
     "Stage",
     "Tool",
+    "TorchAccount",
     "TorchBuild",
     "TorchUse",
     "Trains",
     "Trial",
+    "TriedStep",
     "TroubleshootingCase",
     "Unknown",
     "Verdict",

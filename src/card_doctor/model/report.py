@@ -9,7 +9,7 @@ import msgspec
 from card_doctor.model.card import Card
 from card_doctor.model.case import Ignore, Machine, Policy
 from card_doctor.model.finding import Finding, Ignored
-from card_doctor.model.snapshot import Gap, Snapshot, TorchBuild
+from card_doctor.model.snapshot import Gap, Snapshot, TorchAccount, TorchBuild
 
 Trains = Literal["yes", "at-risk", "no", "unknown"]
 Matches = Literal["exact", "same-series", "newer", "differs", "unknown"]
@@ -96,6 +96,7 @@ class Environment(msgspec.Struct, frozen=True):
     packages: int
     torch: Optional[TorchBuild]
     gaps: Tuple[Gap, ...]
+    account: Optional[TorchAccount] = None
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Environment:
@@ -110,6 +111,7 @@ class Environment(msgspec.Struct, frozen=True):
             packages=len(snapshot.packages),
             torch=snapshot.torch,
             gaps=snapshot.gaps,
+            account=snapshot.account,
         )
 
 

@@ -76,6 +76,41 @@ class Accelerator(msgspec.Struct, frozen=True, omit_defaults=True):
     ecc: Optional[bool] = None
 
 
+class TriedStep(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A step of training that was really done, in one precision on one device ("cuda:0", "cpu"). `difference` is the
+    larger of the relative errors of loss and gradients against the same step in fp32; `seconds` are of one step.
+    """
+
+    device: str
+    precision: str
+    error: Optional[str] = None
+    difference: Optional[float] = None
+    tolerance: Optional[float] = None
+    seconds: Optional[float] = None
+    fp32_seconds: Optional[float] = None
+
+
+class TorchAccount(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What torch says of itself when it is imported (`check --deep`); None is what it did not tell. `failed` is what
+    the import ended in, `numpy` what handing a tensor to NumPy did; `warnings` are torch's own.
+    """
+
+    version: Optional[str] = None
+    cuda: Optional[str] = None
+    hip: Optional[str] = None
+    architectures: Optional[Tuple[str, ...]] = None
+    cudnn: Optional[str] = None
+    nccl: Optional[str] = None
+    cuda_available: Optional[bool] = None
+    bf16_supported: Optional[bool] = None
+    devices: Optional[Tuple[Accelerator, ...]] = None
+    numpy: Optional[str] = None
+    warnings: Tuple[str, ...] = ()
+    seconds: Optional[float] = None  # that the import took
+    failed: Optional[str] = None
+    steps: Tuple[TriedStep, ...] = ()
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """An environment at one moment. `complete` is False where a package not named may still be there
     (a requirements file). `accelerators` None means unknown; empty means that there is none.
@@ -92,4 +127,5 @@ class Snapshot(msgspec.Struct, frozen=True):
     driver: Optional[str] = None
     driver_cuda: Optional[str] = None
     accelerators: Optional[Tuple[Accelerator, ...]] = None
+    account: Optional[TorchAccount] = None  # None: torch was not imported
     gaps: Tuple[Gap, ...] = ()

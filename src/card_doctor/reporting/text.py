@@ -29,6 +29,7 @@ STYLES = {
     "warning": "bold yellow",
     "note": "cyan",
 }
+ACCOUNT = "torch's own account"
 MORE = 10  # findings in one line each, before they are only counted
 
 
@@ -113,9 +114,31 @@ def _verdict(page: Page, report: Report, environment: Environment) -> None:
     wide = max(len(answer) for _, answer, _ in rows)
     for mark, answer, why in rows:
         page.line(why, prefix=[_mark(mark), (answer.ljust(wide), STYLES[mark]), "   "])
+    _tried(page, report, environment)
+    _not_read(page, report, environment)
     told = _to_tell(report.machine, environment) if trains == "unknown" else []
     if told:
         page.line(f"To say what is not known: {', '.join(told)}", indent=5)
+
+
+def _tried(page: Page, report: Report, environment: Environment) -> None:
+    """What --deep did, where the machine that is judged is the one that it was done on."""
+    account = environment.account
+    if account is None or "gpu" in report.machine.assumed:
+        return
+    for step in account.steps:
+        told = "failed" if step.error else "worked"
+        if step.difference is not None and step.seconds and step.fp32_seconds:
+            told += f", {step.difference:.1%} off fp32, in {step.seconds / step.fp32_seconds:.0%} of its time"
+        page.line(f"tried: a step in {step.precision} on {step.device} {told}", indent=5)
+
+
+def _not_read(page: Page, report: Report, environment: Environment) -> None:
+    """What stands in the way of reading this machine, and what to do about it."""
+    for gap in environment.gaps:
+        about_gpu = gap.fact.startswith(("accelerators", "driver", "gpu "))
+        if gap.reason in {"failed", "timeout"} and (gap.fact == ACCOUNT or (about_gpu and not report.machine.assumed)):
+            page.line(gap.detail, prefix=["     not read: "])
 
 
 def _to_tell(machine: Machine, environment: Environment) -> List[str]:
@@ -289,6 +312,12 @@ def _environment_details(page: Page, document: Document) -> None:
     if torch:
         build = ", ".join(filter(None, [torch.version, torch.cuda and f"CUDA {torch.cuda}", torch.hip]))
         rows.append(("torch", " ".join([build, *(torch.architectures or ())])))
+    if environment.account and environment.account.version:
+        account = environment.account
+        facts = (("torch", account.version), ("cuDNN", account.cudnn), ("NCCL", account.nccl))
+        told = ", ".join(f"{name} {fact}" for name, fact in facts if fact)
+        rows.append(("Imported", told + (f" in {account.seconds:.1f} s" if account.seconds else "")))
+        rows += [("torch warns", text) for text in account.warnings]
     rows += [("Not read", f"{gap.fact}: {gap.reason} {gap.detail}") for gap in environment.gaps]
     rows.append(("Judged by", f"{document.tool.name} {document.tool.version}, matrices {document.tool.matrices}"))
     page.table(rows)

@@ -1,0 +1,161 @@
+"""torch imported where it stands: real ones where the tests are told of some, and torches as bad as they come."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from card_doctor.environment.deep import FACT, read_account
+
+# Interpreters with a real torch, one a line or colon: CARD_DOCTOR_TORCHES=…/bin/python:…/bin/python
+TORCHES = [one for one in os.environ.get("CARD_DOCTOR_TORCHES", "").split(os.pathsep) if one]
+
+# As much of a torch as its account asks for; no device that it could train on.
+SMALL = """
+import types
+__version__ = "2.1.0+cu121"
+version = types.SimpleNamespace(cuda="12.1", hip=None)
+_C = types.SimpleNamespace(_cuda_getArchFlags=lambda: "sm_70 sm_80")
+cuda = types.SimpleNamespace(is_available=lambda: False, device_count=lambda: 0, is_bf16_supported=lambda: True)
+backends = types.SimpleNamespace(cudnn=types.SimpleNamespace(version=lambda: 8902))
+def zeros(size):
+    return types.SimpleNamespace(numpy=lambda: None)
+"""
+
+
+@pytest.fixture
+def torch_of(venv, venv_site):
+    """An environment whose torch is this code; gives its account and the gaps."""
+
+    def read(code, timeout=20.0):
+        venv_site.write("torch/__init__.py", code)
+        return read_account(str(venv / "bin" / "python"), timeout)
+
+    return read
+
+
+def test_what_it_says_of_itself(torch_of):
+    account, gaps = torch_of(SMALL)
+    assert (account.version, account.cuda, account.cudnn) == ("2.1.0+cu121", "12.1", "8.9.2")
+    assert account.architectures == ("sm_70", "sm_80")
+    assert (account.cuda_available, account.devices, account.failed, account.numpy) == (False, (), None, None)
+    assert account.nccl is None  # this one has none: costs that fact alone
+    assert gaps == ()
+    (step,) = account.steps  # tried on the CPU, as there is nothing else
+    assert (step.device, step.precision) == ("cpu", "fp32")
+    assert "AttributeError" in step.error
+
+
+def test_its_warnings(torch_of):
+    account, _ = torch_of("import warnings\nfor _ in range(9): warnings.warn('driver too old\\nmore')\n" + SMALL)
+    assert account.warnings == ("driver too old",)
+
+
+def test_without_numpy(torch_of):
+    code = (
+        "class Tensor:\n    def numpy(self): raise RuntimeError('Numpy is not available')\nzeros = lambda _: Tensor()\n"
+    )
+    account, gaps = torch_of(SMALL + code)
+    assert account.numpy == "RuntimeError: Numpy is not available"
+    assert gaps == ()
+
+
+@pytest.mark.parametrize(
+    ("code", "failed"),
+    [
+        ("import pkg_resources_that_is_gone", "ModuleNotFoundError: No module named 'pkg_resources_that_is_gone'"),
+        ("raise OSError('libcudart.so.11: cannot open shared object file')", "OSError: libcudart.so.11: cannot"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("import os; os.write(2, b'its last words'); os._exit(3)", "ended with exit code 3: its last words"),
+        ("import ctypes; ctypes.string_at(0)", "crashed with SIGSEGV"),
+        ("import os; os.abort()", "crashed with SIGABRT"),
+    ],
+)
+def test_an_import_that_fails_is_a_part_of_the_account(torch_of, code, failed):
+    account, gaps = torch_of(code)
+    assert account.failed.startswith(failed)
+    assert (gaps, account.version, account.steps) == ((), None, ())
+
+
+def test_one_that_hangs_is_a_gap_with_a_remedy(torch_of):
+    account, (gap,) = torch_of("import time; time.sleep(60)", timeout=1.5)
+    assert account is None
+    assert (gap.fact, gap.reason) == (FACT, "timeout")
+    assert "`import torch` did not end within 1.5 seconds" in gap.detail
+    assert "--timeout" in gap.detail
+
+
+def test_one_that_hangs_later_tells_what_it_told(torch_of):
+    code = "import time\ncuda.is_available = lambda: time.sleep(60)\n"
+    account, (gap,) = torch_of(SMALL + code, timeout=3)
+    assert (account.failed, account.version) == (None, None)
+    assert account.seconds is not None
+    assert "asking torch for its devices did not end" in gap.detail
+
+
+def test_one_that_crashes_in_training_is_a_step_that_failed(torch_of):
+    code = "import ctypes\ndef Generator(): ctypes.string_at(0)\n"
+    account, gaps = torch_of(SMALL + code)
+    assert [(step.precision, step.error) for step in account.steps] == [("fp32", "crashed with SIGSEGV")]
+    assert (account.version, gaps) == ("2.1.0+cu121", ())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a subreaper")
+def test_the_time_limit_holds(torch_of, tmp_path):
+    """It ignores SIGTERM, and so does its child, in a session of its own."""
+    pids = tmp_path / "pids"
+    code = f"""
+import os, signal, time
+for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    signal.signal(number, signal.SIG_IGN)
+if not os.fork():
+    os.setsid()
+open({str(pids)!r}, "a").write("%d\\n" % os.getpid())
+time.sleep(60)
+"""
+    begun = time.monotonic()
+    torch_of(code, timeout=2)
+    assert time.monotonic() - begun < 20
+    assert len(pids.read_text().split()) == 2
+    for pid in pids.read_text().split():
+        stat = Path(f"/proc/{pid}/stat")
+        assert not stat.exists() or stat.read_text().rpartition(") ")[2][0] in "ZX"
+
+
+def test_an_interpreter_that_cannot_be_started(tmp_path):
+    account, (gap,) = read_account(str(tmp_path / "python"), 5)
+    assert (account, gap.reason) == (None, "failed")
+
+
+def test_no_folder_of_ours_is_left_or_on_its_path(torch_of, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    (tmp_path / "tmp").mkdir()
+    account, _ = torch_of(
+        "import sys\nfound = [one for one in sys.path if 'card-doctor-' in one]\nassert not found\n" + SMALL
+    )
+    assert account.failed is None
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(not TORCHES, reason="CARD_DOCTOR_TORCHES names no interpreter with a torch")
+@pytest.mark.parametrize("python", TORCHES)
+def test_a_real_torch_says_what_it_says(python):
+    account, gaps = read_account(python, 120)
+    question = "import torch; print(torch.__version__, torch.cuda.is_available(), hasattr(torch, 'autocast'))"
+    told = subprocess.run([python, "-c", question], stdout=subprocess.PIPE, check=True, timeout=120).stdout.decode()
+    version, available, has_bf16 = told.split()
+    assert gaps == ()
+    assert (account.version, str(account.cuda_available)) == (version, available)
+    assert {step.precision for step in account.steps} >= {"fp32"} | ({"bf16"} if has_bf16 == "True" else set())
+    for step in account.steps:
+        assert step.error is None
+        assert step.seconds < 60
+        assert step.difference is None or 0 < step.difference < step.tolerance
