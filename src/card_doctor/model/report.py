@@ -85,8 +85,10 @@ class Tool(msgspec.Struct, frozen=True):
     matrices: str  # digest of the knowledge that was used
 
 
-class Environment(msgspec.Struct, frozen=True):
-    """What a document says of the snapshot that was judged; `packages` is their number."""
+class Environment(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a document says of the snapshot that was judged; `packages` is their number. `account` is there with
+    --deep alone.
+    """
 
     source: str
     path: Optional[str]
