@@ -12,7 +12,7 @@ import time
 
 import jsonschema
 import pytest
-from running import card_doctor
+from running import card_doctor, here
 
 from card_doctor.reporting.schemas import document_schema
 
@@ -251,3 +251,24 @@ def test_interrupted_while_it_waits_is_130(tmp_path):
     assert process.returncode == 130
     assert out == b""
     assert b"Traceback" not in err
+
+
+def test_formats_for_machines_are_printed_and_written_together(broken, tmp_path, capfd):
+    junit, sarif = tmp_path / "report.xml", tmp_path / "report.sarif"
+    outputs = ["--output", f"junit={junit}", "--output", f"sarif={sarif}"]
+    ran = here(capfd, "check", CARD, "--python", broken, *outputs, "--format", "gitlab")
+    assert ran.returncode == 1
+    assert "numpy" in {one["description"].split(":")[0] for one in json.loads(ran.stdout)}
+    assert json.loads(sarif.read_text())["version"] == "2.1.0"
+    assert "<failure" in junit.read_text()
+
+
+def test_the_step_gets_its_summary_behind_what_it_has(broken, tmp_path, monkeypatch, capfd):
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    ran = here(capfd, "check", CARD, "--python", broken, "--format", "github")
+    assert "::error file=" in ran.stdout
+    assert summary.read_text().startswith("before\n### card-doctor: ")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
+    assert here(capfd, "check", CARD, "--python", broken, "--format", "github").returncode == 2

@@ -60,3 +60,27 @@ def _made(cls: Any, values: Any) -> Any:
         return cls(**values)
     except ValueError:  # a finding that contradicts itself
         return None
+
+
+def filled(document: Document, text: str) -> Document:
+    """The document with that text in every field that takes any text at all."""
+    return _filled(document, msgspec.inspect.type_info(Document), text)
+
+
+def _filled(value: Any, info: Any, text: str) -> Any:
+    name = type(info).__name__
+    if name == "UnionType":
+        (info,) = (one for one in info.types if type(one).__name__ != "NoneType")
+        return value if value is None else _filled(value, info, text)
+    if name == "StructType":
+        parts = {
+            field.name: _filled(getattr(value, field.name), field.type, text)
+            for field in info.fields
+            if field.name != "schema"
+        }
+        return info.cls(**parts)
+    if name == "VarTupleType":
+        return tuple(_filled(one, info.item_type, text) for one in value)
+    if name == "DictType":
+        return dict.fromkeys([text] if value else (), _filled(next(iter(value.values()), None), info.value_type, text))
+    return text if name in {"StrType", "AnyType"} else value

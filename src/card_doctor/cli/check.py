@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import shlex
 from pathlib import Path
-from typing import Any, Mapping, Tuple
+from typing import Any, Callable, Mapping, Tuple
 
 import click
 
 from card_doctor.cli import ids, options
 from card_doctor.cli.session import Look, Output, Session
+from card_doctor.errors import CardDoctorError
+from card_doctor.model import Document
+from card_doctor.reporting import FORMATS, renderer
 
 
 @click.command("check", short_help="The cards against the environment.")
@@ -33,7 +37,7 @@ from card_doctor.cli.session import Look, Output, Session
     type=click.Choice(["error", "warning", "unknown", "never"]),
     help="From what on the exit code is 1 (default: error).",
 )
-@options.everywhere()
+@options.everywhere(*FORMATS)
 @click.pass_obj
 def command(session: Session, /, cards: Tuple[str, ...], **flags: Any) -> int:
     """What will break when you train with each CARD here, why, and what to do.
@@ -43,7 +47,7 @@ def command(session: Session, /, cards: Tuple[str, ...], **flags: Any) -> int:
     from card_doctor.checkup import run  # noqa: PLC0415
 
     settings = session.settings(flags, reports=True)
-    output = Output(settings)
+    output = Output(settings, FORMATS)
     ids.expect(settings.select, settings.matrices)
     policy, ended = settings.policy(dt.datetime.now().astimezone().date())
     for ignore in ended:
@@ -80,13 +84,27 @@ def command(session: Session, /, cards: Tuple[str, ...], **flags: Any) -> int:
             families=FAMILIES,
         )
 
-    def json(_: Look) -> str:
-        from card_doctor.reporting.json import render  # noqa: PLC0415
+    def rendered(name: str) -> Callable[[Look], str]:
+        return lambda _: renderer(name)(document)
 
-        return render(document)
-
-    output.deliver({"text": text, "json": json})
+    output.deliver({**{name: rendered(name) for name in FORMATS}, "text": text})
+    if settings.format == "github":
+        _summarise(document)
     return document.exit_code
+
+
+def _summarise(document: Document) -> None:
+    """Add to the summary of the step, where a runner of GitHub Actions gives a file for it."""
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not path:
+        return
+    from card_doctor.reporting.github import summary  # noqa: PLC0415
+
+    try:
+        with Path(path).open("ab") as file:
+            file.write(summary(document, taken=file.tell()).encode())
+    except OSError as error:
+        raise CardDoctorError(f"{path}: can't be written: {error.strerror or error}") from None
 
 
 def _again(flags: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ class Look(NamedTuple):
     encoding: str = "utf-8"
 
 
-# A command's answer in each of its formats. JSON takes no notice of the look: it is UTF-8 everywhere.
+# A command's answer in each of its formats. Only text takes notice of the look: the others are UTF-8 everywhere.
 Renderers = Mapping[str, Callable[[Look], str]]
 
 
@@ -93,7 +93,7 @@ class Output:
         """The files first: where one can't be written, that error is all that is printed."""
         for name, path in self._files:
             write(path, renderers[name](Look()))
-        look = Look() if self._format == "json" else _look(self._settings)
+        look = _look(self._settings) if self._format == "text" else Look()
         show(renderers[self._format](look), look.encoding)
 
 

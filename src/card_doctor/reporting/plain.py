@@ -39,5 +39,11 @@ def plain(text: object, encoding: str = "utf-8") -> str:
     return shown
 
 
+def short(text: object, most: int) -> str:
+    """`plain` text of at most `most` characters: what a consumer cuts or refuses is cut here, and shows it."""
+    made = plain(str(text)[: most + 1])
+    return made if len(made) <= most else made[: most - 3] + "..."
+
+
 def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
