@@ -216,3 +216,24 @@ def test_matrices_of_ones_own_are_read_like_the_shipped(environment, tmp_path):
     mine = checkup.run(["mine"], environment=environment(DATED), matrices=[tmp_path], **T4)
     assert only(mine).versions[0].level == "exact"
     assert mine.tool.matrices != shipped.tool.matrices, "the knowledge is another, and the digest says so"
+
+
+def test_many_cards_are_judged_as_each_alone(environment, tmp_path):
+    """What is kept from one card for the next changes no report."""
+    stated = ['torch = "1.9.1"', 'torch = "2.1.0"', 'transformers = "4.18.0"\ntorch = "1.9.1"', 'torch = "1.9.1"']
+    for number, versions in enumerate(stated):
+        (tmp_path / f"{number}.toml").write_text(f"[versions]\n{versions}\n")
+    cards = [FIRST, *(str(tmp_path / f"{number}.toml") for number in range(len(stated))), SECOND, None]
+    together = checkup.run(cards, environment=environment(TODAY), gpus=["T4", "A100"], driver="535.54")
+    alone = [
+        report
+        for card in cards
+        for report in checkup.run([card], environment=environment(TODAY), gpus=["T4", "A100"], driver="535.54").reports
+    ]
+    assert list(together.reports) == alone
+
+
+def test_progress_is_told_of_every_card(environment):
+    done = []
+    checkup.run([FIRST, SECOND], environment=environment(DATED), progress=done.append, **T4)
+    assert done == [0, 1]

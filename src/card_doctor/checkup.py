@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import msgspec
 
@@ -20,6 +20,7 @@ from card_doctor.model import (
     Document,
     Environment,
     Finding,
+    JoinedRemedy,
     Machine,
     Policy,
     Report,
@@ -33,6 +34,18 @@ from card_doctor.planning import install_command, join
 # Only what can be installed mends these; a GPU can't be.
 MENDABLE = ("versions", "packages", "python")
 
+Stated = Tuple[Tuple[str, str], ...]
+
+
+class Kept:
+    """What several cards have in common in one environment: worked out for the first, so that it is there for the
+    others. A remedy that can be installed depends on the versions that a card states, and on nothing else of it.
+    """
+
+    def __init__(self) -> None:
+        self.found: engine.Known = {}
+        self.remedies: Dict[Tuple[Stated, Machine], Optional[JoinedRemedy]] = {}
+
 
 def run(
     cards: Sequence[Optional[str]],
@@ -45,12 +58,15 @@ def run(
     policy: Optional[Policy] = None,
     matrices: Sequence[Path] = (),
     timeout: float = 20.0,
+    offline: bool = False,
     started_with_m: bool = False,
     deep: bool = False,
+    progress: Callable[[int], None] = lambda _done: None,
 ) -> Document:
     """Judge every card (None: the environment alone) for every machine. `timeout` is in seconds, for a foreign
-    interpreter, and once more for the torch in it, which is imported and tried if `deep`. Raises CardDoctorError where
-    no answer can be given; of many cards, one that can't be read gets a report that says so.
+    interpreter, and once more for the torch in it, which is imported and tried if `deep`; `offline` keeps from asking
+    the hub; `progress` is told how many cards are done. Raises CardDoctorError where no answer can be given; of many
+    cards, one that can't be read gets a report that says so.
     """
     policy = policy or Policy()
     knowledge = Matrices(matrices)
@@ -65,12 +81,14 @@ def run(
     )
     alternatives = _machines(snapshot, gpus, driver, knowledge)
     checks = all_checks()
+    kept = Kept()
     reports: List[Report] = []
-    for reference in cards or [None]:
+    for done, reference in enumerate(cards or [None]):
+        progress(done)
         card: Optional[Card] = None
         if reference is not None:
             try:
-                card = _find_card(reference, knowledge)
+                card = _find_card(reference, knowledge, offline=offline)
             except CardError as error:
                 if len(cards) == 1:
                     raise
@@ -78,7 +96,7 @@ def run(
                 continue
         for machine in alternatives:
             case = Case(snapshot, _with_precision(machine, card, policy), policy, knowledge, card)
-            reports.append(judge(case, checks))
+            reports.append(judge(case, checks, kept))
     counts = _count(reports)
     return Document(
         tool=Tool("card-doctor", __version__, knowledge.digest),
@@ -128,16 +146,14 @@ def look(
     )
 
 
-def judge(case: Case, checks: Sequence[CheckInfo]) -> Report:
-    """Run the checks, weigh what they found, and join the remedies."""
-    found, results = engine.run(checks, case)
+def judge(case: Case, checks: Sequence[CheckInfo], kept: Optional[Kept] = None) -> Report:
+    """Run the checks, weigh what they found, and join the remedies. `kept` is of other cards, judged by these checks
+    in this environment under this policy.
+    """
+    kept = kept or Kept()
+    found, results = engine.run(checks, case, kept.found)
     rows = versions.rows(case)
     standing, ignored = engine.split_ignored(found, case.policy.ignore)
-    mending = [check for check in checks if check.family in MENDABLE]
-
-    def again(changed: Case) -> Sequence[Finding]:
-        return engine.split_ignored(engine.run(mending, changed)[0], case.policy.ignore)[0]
-
     to_mend = any(finding.breaks != "no" or finding.severity == "error" for finding in standing)
     return Report(
         card=case.card,
@@ -147,8 +163,20 @@ def judge(case: Case, checks: Sequence[CheckInfo]) -> Report:
         findings=tuple(_with_commands(finding, case.snapshot) for finding in standing),
         ignored=ignored,
         checks=tuple(results),
-        remedy=join(case, again) if to_mend else None,
+        remedy=_remedy(case, checks, kept) if to_mend else None,
     )
+
+
+def _remedy(case: Case, checks: Sequence[CheckInfo], kept: Kept) -> Optional[JoinedRemedy]:
+    mending = [check for check in checks if check.family in MENDABLE]
+
+    def again(changed: Case) -> Sequence[Finding]:
+        return engine.split_ignored(engine.run(mending, changed)[0], case.policy.ignore)[0]
+
+    key = (tuple(case.card.versions.items()) if case.card else (), case.machine)
+    if key not in kept.remedies:
+        kept.remedies[key] = join(case, again)
+    return kept.remedies[key]
 
 
 def _with_commands(finding: Finding, snapshot: Snapshot) -> Finding:
@@ -166,10 +194,10 @@ def _with_commands(finding: Finding, snapshot: Snapshot) -> Finding:
     return msgspec.structs.replace(finding, remedies=remedies)
 
 
-def _find_card(reference: str, knowledge: Matrices) -> Card:
+def _find_card(reference: str, knowledge: Matrices, *, offline: bool) -> Card:
     from card_doctor.cards import find_card  # noqa: PLC0415
 
-    return find_card(reference, knowledge.directories)
+    return find_card(reference, knowledge.directories, offline=offline)
 
 
 def _machines(

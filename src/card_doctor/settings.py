@@ -45,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     format: Format = "text"
     output: Texts = ()
     matrices: Texts = ()
+    offline: bool = False
     timeout: Seconds = 20.0
     color: Color = "auto"
     verbose: bool = False

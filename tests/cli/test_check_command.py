@@ -272,3 +272,29 @@ def test_the_step_gets_its_summary_behind_what_it_has(broken, tmp_path, monkeypa
     assert summary.read_text().startswith("before\n### card-doctor: ")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
     assert here(capfd, "check", CARD, "--python", broken, "--format", "github").returncode == 2
+
+
+def test_every_card_of_a_folder_in_one_table(broken, tmp_path):
+    for number in range(7):
+        (tmp_path / f"card-{number}.toml").write_text(f'[versions]\ntransformers = "4.1{number}.0"\n')
+    (tmp_path / "card-8.toml").write_text("[versions")
+    ran = card_doctor("check", "--all", str(tmp_path), "--python", broken, *T4, cwd=tmp_path)
+    assert ran.returncode == 2, "one can't be read"
+    marks = [line.split()[0] for line in ran.stdout.splitlines() if line.startswith("[")]
+    assert marks == ["[x]"] * 7 + ["[?]"]
+    assert "numpy: found 2.0.2, needs <2" in ran.stdout.partition("stands in its way")[0]
+    assert ran.stderr == ""
+    made = report("--all", str(tmp_path), "-k", "card-[0-3]", "--python", broken, *T4, code=1, cwd=tmp_path)
+    assert [one["card"]["name"] for one in made["reports"]] == ["card-0", "card-1", "card-2", "card-3"]
+
+
+def test_all_is_the_catalogue(broken, tmp_path):
+    made = report("--all", "-k", "distil", "--python", broken, *T4, code=1, cwd=tmp_path)
+    assert "distilbert-allsides" in {one["card"]["name"] for one in made["reports"]}
+    assert "tiny-bert-mnli-distilled" in {one["card"]["name"] for one in made["reports"]}
+
+
+def test_a_pattern_needs_cards_to_pick_from(tmp_path):
+    ran = card_doctor("check", "-k", "bert", cwd=tmp_path)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "--all" in ran.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, Sequence
+from typing import Dict, Optional, Sequence
 
 import msgspec
 
@@ -30,7 +30,7 @@ def find_card(ref: str, directories: Sequence[Path], *, offline: bool = False) -
     path = Path(ref)
     if ref and _exists(path):
         return _read(path)
-    named = catalogue(directories).get(ref)
+    named = _named(ref, directories)
     if named is not None:
         card = _read(named)
         return msgspec.structs.replace(card, source=msgspec.structs.replace(card.source, kind="catalogue"))
@@ -43,6 +43,14 @@ def find_card(ref: str, directories: Sequence[Path], *, offline: bool = False) -
     if ID.fullmatch(ref):
         return read_hub(ref, offline=offline)
     raise CardError(f"{ref}: no card of that name in the catalogue, and no such file", _near(ref, directories))
+
+
+def _named(ref: str, directories: Sequence[Path]) -> Optional[Path]:
+    """The catalogue's card of that name, without listing the others."""
+    if Path(ref).name != ref:
+        return None
+    paths = (directory / KIND / f"{ref}.toml" for directory in reversed(directories))
+    return next((path for path in paths if _exists(path)), None)
 
 
 def _exists(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List, Sequence, Tuple
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from card_doctor.checks.registry import CheckInfo
 from card_doctor.model import (
@@ -12,6 +12,7 @@ from card_doctor.model import (
     Finding,
     Ignore,
     Ignored,
+    Machine,
     NotApplicable,
     Report,
     Unknown,
@@ -23,6 +24,8 @@ from card_doctor.model.report import Matches, Trains
 BREAKS = ("yes", "maybe", "no")
 # The families whose facts decide whether training runs.
 DECISIVE = ("packages", "python", "accelerator", "amp")
+# The families that ask for no card: of one environment and machine, what they find is the same beside every card.
+CARDLESS = ("packages",)
 MATCHES: Sequence[Matches] = ("exact", "same-series", "newer", "unknown", "differs")  # from best to worst
 
 
@@ -37,9 +40,15 @@ def _family(selector: str) -> str:
     return selector.partition(":")[0].partition("/")[0]
 
 
-def run(checks: Iterable[CheckInfo], case: Case) -> Tuple[List[Finding], List[CheckResult]]:
+Known = Dict[Tuple[str, Machine], Tuple[List[Finding], CheckResult]]
+
+
+def run(
+    checks: Iterable[CheckInfo], case: Case, known: Optional[Known] = None
+) -> Tuple[List[Finding], List[CheckResult]]:
     """The findings in their final order, and what became of every check. `policy.select` picks among both:
-    a selector may name a check, a finding that one of several checks of a family makes, or a whole family.
+    a selector may name a check, a finding that one of several checks of a family makes, or a whole family. `known`
+    keeps what is the same for the next card that is judged in this environment.
     """
     select = case.policy.select
     findings: List[Finding] = []
@@ -47,7 +56,7 @@ def run(checks: Iterable[CheckInfo], case: Case) -> Tuple[List[Finding], List[Ch
     for check in checks:
         if select and not any(_family(selector) in {"all", check.family} for selector in select):
             continue
-        found, result = _run_one(check, case)
+        found, result = _run_one(check, case) if known is None else _run_once(check, case, known)
         if select:
             found = [
                 finding
@@ -60,6 +69,15 @@ def run(checks: Iterable[CheckInfo], case: Case) -> Tuple[List[Finding], List[Ch
         results.append(result)
     findings.sort(key=order)
     return findings, results
+
+
+def _run_once(check: CheckInfo, case: Case, known: Known) -> Tuple[List[Finding], CheckResult]:
+    if check.family not in CARDLESS:
+        return _run_one(check, case)
+    key = (check.id, case.machine)
+    if key not in known:
+        known[key] = _run_one(check, case)
+    return known[key]
 
 
 def _run_one(check: CheckInfo, case: Case) -> Tuple[List[Finding], CheckResult]:

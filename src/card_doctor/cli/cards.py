@@ -60,7 +60,7 @@ def show_card(session: Session, /, card: str, **flags: Any) -> None:
 
     settings = session.settings(flags)
     output = Output(settings)
-    found = find_card(card, _directories(settings))
+    found = find_card(card, _directories(settings), offline=settings.offline)
 
     def text(look: Look) -> str:
         from card_doctor.reporting.terminal import Page  # noqa: PLC0415

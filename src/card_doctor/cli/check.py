@@ -6,19 +6,21 @@ import datetime as dt
 import os
 import shlex
 from pathlib import Path
-from typing import Any, Callable, Mapping, Tuple
+from typing import Any, Callable, Mapping, Optional, Sequence, Tuple
 
 import click
 
 from card_doctor.cli import ids, options
-from card_doctor.cli.session import Look, Output, Session
-from card_doctor.errors import CardDoctorError
+from card_doctor.cli.session import Look, Output, Progress, Session
+from card_doctor.errors import CardDoctorError, UsageError
 from card_doctor.model import Document
 from card_doctor.reporting import FORMATS, renderer
 
 
 @click.command("check", short_help="The cards against the environment.")
 @click.argument("cards", nargs=-1, metavar="[CARD]...", shell_complete=options.complete_cards)
+@click.option("--all", "every", is_flag=True, help="Every card of the catalogue, or of each folder named.")
+@click.option("-k", "pattern", metavar="PATTERN", help="Of them, those whose name has this in it, or matches it.")
 @options.which_environment()
 @click.option(
     "--gpu", multiple=True, metavar="SPEC", help="Judge for this GPU: T4, 8xH100, sm_90:80GiB, none. Repeatable."
@@ -39,10 +41,11 @@ from card_doctor.reporting import FORMATS, renderer
 )
 @options.everywhere(*FORMATS)
 @click.pass_obj
-def command(session: Session, /, cards: Tuple[str, ...], **flags: Any) -> int:
+def command(session: Session, /, cards: Tuple[str, ...], *, every: bool, pattern: Optional[str], **flags: Any) -> int:
     """What will break when you train with each CARD here, why, and what to do.
 
-    A CARD is a name of `card-doctor cards` or a file; without one, the environment itself is checked.
+    A CARD is a name of `card-doctor cards`, a file, a model's folder, or an id of the hub; without one, the
+    environment itself is checked.
     """
     from card_doctor.checkup import run  # noqa: PLC0415
 
@@ -54,19 +57,25 @@ def command(session: Session, /, cards: Tuple[str, ...], **flags: Any) -> int:
         session.warn(
             f"the ignore of {ignore.id} ended on {ignore.until}" + (f" ({ignore.reason})" if ignore.reason else "")
         )
+    matrices = [Path(folder) for folder in settings.matrices]
+    references = _references(cards, matrices, every=every, pattern=pattern)
+    counted = Progress(len(references), "cards", quiet=settings.quiet)
     document = run(
-        cards or [None],
+        references or [None],
         python=settings.python,
         environment=settings.environment,
         platform=settings.platform,
         gpus=settings.gpu,
         driver=settings.driver,
         policy=policy,
-        matrices=[Path(folder) for folder in settings.matrices],
+        matrices=matrices,
         timeout=settings.timeout,
+        offline=settings.offline,
         started_with_m=session.started_with_m,
         deep=settings.deep,
+        progress=counted,
     )
+    counted.end()
 
     def text(look: Look) -> str:
         from card_doctor.checks.registry import FAMILIES  # noqa: PLC0415
@@ -105,6 +114,20 @@ def _summarise(document: Document) -> None:
             file.write(summary(document, taken=file.tell()).encode())
     except OSError as error:
         raise CardDoctorError(f"{path}: can't be written: {error.strerror or error}") from None
+
+
+def _references(
+    cards: Sequence[str], matrices: Sequence[Path], *, every: bool, pattern: Optional[str]
+) -> Sequence[str]:
+    if not every and pattern is None:
+        return cards
+    from card_doctor.cards.many import every_card, picked  # noqa: PLC0415
+    from card_doctor.knowledge import Matrices  # noqa: PLC0415
+
+    if not every and not cards:
+        raise UsageError("-k picks among several cards, and none are named", "Add --all, or name some.")
+    found = every_card(cards, Matrices(matrices).directories) if every else cards
+    return picked(found, pattern) if pattern is not None else found
 
 
 def _again(flags: Mapping[str, Any]) -> str:

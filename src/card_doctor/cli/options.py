@@ -117,6 +117,7 @@ def everywhere(*formats: str, timeout: str = "For another interpreter (default: 
             type=click.Path(exists=True, file_okay=False),
             help="Your own cards and hazards, beside those that ship. Repeatable.",
         ),
+        click.option("--offline", is_flag=True, help="Ask nothing over the network; read what is here."),
         click.option("--timeout", type=float, callback=_seconds, metavar="SECONDS", help=timeout),
         click.option(
             "--color", type=click.Choice(["auto", "always", "never"]), help="Colour the text (default: auto)."

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, NamedTuple, Optional, Sequence, TextIO, Tuple
 
@@ -79,6 +80,39 @@ class Session:
         if hint:
             _say("hint: " + hint)
         return 2
+
+
+class Progress:
+    """How far a long run is, on standard error: a line that is overwritten on a terminal, else one every ten seconds;
+    a short run prints none.
+    """
+
+    def __init__(self, total: int, what: str, *, quiet: bool = False) -> None:
+        self._total, self._what = total, what
+        self._terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._every = 0.2 if self._terminal else 10.0
+        self._due = float("inf") if quiet else time.monotonic() + max(self._every, 1.0)
+        self._shown = ""
+
+    def __call__(self, done: int) -> None:
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._due = now + self._every
+        self._show(f"{done:,} of {self._total:,} {self._what}")
+
+    def end(self) -> None:
+        """Nothing stays on the terminal."""
+        if self._terminal and self._shown:
+            self._show("")
+
+    def _show(self, text: str) -> None:
+        if self._terminal and sys.stderr is not None:
+            with suppress(OSError):
+                _put(sys.stderr, f"\r{text.ljust(len(self._shown))}{'' if text else chr(13)}".encode())
+        else:
+            _say(text)
+        self._shown = text
 
 
 class Output:

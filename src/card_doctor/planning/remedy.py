@@ -7,7 +7,8 @@ them, and the same checks judge the result, until they find nothing more to mend
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from functools import lru_cache
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 import msgspec
 from packaging.specifiers import Specifier, SpecifierSet
@@ -16,7 +17,7 @@ from packaging.version import InvalidVersion, Version
 from card_doctor.checks.requirements import holds, normalise, parse, requirements_of
 from card_doctor.checks.versions import level
 from card_doctor.knowledge.releases import allows, has_wheel
-from card_doctor.model import Case, Finding, JoinedRemedy, Package, Release, Remedy, Snapshot
+from card_doctor.model import Case, Finding, JoinedRemedy, Knowledge, Package, Release, Remedy, Snapshot
 from card_doctor.planning.commands import install_command
 
 Judge = Callable[[Case], Sequence[Finding]]
@@ -134,15 +135,17 @@ def _pick(case: Case, name: str, specifier: SpecifierSet) -> Optional[Package]:
     installed = case.snapshot.packages.get(name)
     if installed is not None and _contains(specifier, installed.version):
         return installed
-    releases = case.knowledge.releases(name)
-    for release in _newest_first(releases.values()):
-        if _contains(specifier, release.version) and _installable(release, case.snapshot):
+    for release in _newest_first(case.knowledge, name, specifier):
+        if _installable(release, case.snapshot):
             return Package(name, release.version, release.requires, release.extras, release.requires_python)
     return None
 
 
-def _newest_first(releases: Iterable[Release]) -> List[Release]:
-    return sorted(releases, key=lambda release: Version(release.version), reverse=True)
+@lru_cache(maxsize=4096)
+def _newest_first(knowledge: Knowledge, name: str, specifier: SpecifierSet) -> Tuple[Release, ...]:
+    """Its releases in that range."""
+    releases = (one for one in knowledge.releases(name).values() if _contains(specifier, one.version))
+    return tuple(sorted(releases, key=lambda release: Version(release.version), reverse=True))
 
 
 def _contains(specifier: SpecifierSet, version: str) -> bool:

@@ -10,6 +10,16 @@ from card_doctor.reporting.plain import plain
 
 # A run of text, and how it is shown where there is colour; the words must say the same without it.
 Span = Union[str, Tuple[str, str]]
+# Colour only repeats what a mark or a word says.
+STYLES = {
+    "[ok]": "bold green",
+    "[!]": "bold yellow",
+    "[x]": "bold red",
+    "[?]": "bold magenta",
+    "error": "bold red",
+    "warning": "bold yellow",
+    "note": "cyan",
+}
 NARROWEST = 40
 # What `Text.wrap` passes on to a justification that we never ask for.
 _NO_CONSOLE: Any = None

@@ -17,18 +17,9 @@ from card_doctor.model import (
     TroubleshootingCase,
 )
 from card_doctor.reporting import words
-from card_doctor.reporting.terminal import Page, Span
+from card_doctor.reporting.overview import is_many, overview
+from card_doctor.reporting.terminal import STYLES, Page, Span
 
-# Colour only repeats what a mark or a word says.
-STYLES = {
-    "[ok]": "bold green",
-    "[!]": "bold yellow",
-    "[x]": "bold red",
-    "[?]": "bold magenta",
-    "error": "bold red",
-    "warning": "bold yellow",
-    "note": "cyan",
-}
 ACCOUNT = "torch's own account"
 MORE = 10  # findings in one line each, before they are only counted
 
@@ -57,7 +48,8 @@ def render(
     alone = len(document.reports) == 1
     if not alone:
         page.line(("In " + words.environment(document.environment), "bold"))
-    for number, report in enumerate(document.reports):
+    brief = is_many(document.reports) and not verbose
+    for number, report in enumerate(() if brief else document.reports):
         page.gap()
         _subject(page, report, document.environment if alone else None)
         if report.error is not None:
@@ -74,7 +66,9 @@ def render(
             judged = [one for one in document.reports if one.card == report.card]
             _troubleshooting(page, report.card, judged, again, families)
     page.gap()
-    if not alone:
+    if is_many(document.reports):
+        overview(page, document.reports)
+    elif not alone:
         _summary(page, document.reports)
     if verbose:
         _environment_details(page, document)

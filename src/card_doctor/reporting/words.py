@@ -88,12 +88,12 @@ def why_trains(report: Report, environment: Environment) -> str:
     if report.verdict.trains == "unknown":
         if report.card is None and environment.torch is None:
             return "there is neither a card nor a torch to judge"
-        return _lacking(report) or "nothing was checked that could tell"
+        return lacking(report) or "nothing was checked that could tell"
     passed = sum(result.outcome in {"passed", "found"} for result in report.checks)
     return f"nothing found that breaks training ({many(passed, 'check')})"
 
 
-def _lacking(report: Report) -> str:
+def lacking(report: Report) -> str:
     """The facts that were missing, the plainest first, and the checks that crashed."""
     reasons = {result.reason or result.id for result in report.checks if result.outcome == "unknown"}
     facts = sorted({reason.replace("not known: ", "", 1) for reason in reasons}, key=lambda fact: (len(fact), fact))
