@@ -18,11 +18,12 @@ from card_doctor import checkup
 from card_doctor.cards import catalogue, find_card
 from card_doctor.knowledge.hardware import SHAPES, load_hardware
 from card_doctor.knowledge.hazards import Hazards
+from card_doctor.knowledge.signatures import load_signatures
 from made import package, snapshot
 
 CHECKOUT = Path(__file__).parents[1]
 MATRICES = CHECKOUT / "matrices"
-COMPILED = ("cards", "hazards", "hardware")
+COMPILED = ("cards", "hazards", "hardware", "signatures")
 CARD = "tiny-bert-mnli-distilled"
 
 
@@ -79,7 +80,7 @@ def test_the_wheel_holds_the_package_its_types_and_its_matrices(wheel):
     assert "card_doctor/py.typed" in names
     assert not [name for name in names if name.startswith(("card_doctor/tests/", "card_doctor/tools/"))]
     held = {name[len("card_doctor/matrices/") :] for name in names if name.startswith("card_doctor/matrices/")}
-    written = {path.relative_to(MATRICES).as_posix() for path in MATRICES.glob("*/*") if path.is_file()}
+    written = {path.relative_to(MATRICES).as_posix() for path in MATRICES.glob("**/*") if path.is_file()}
     compiled = {name.replace(".toml", ".json") for name in written if name.startswith(COMPILED)}
     assert compiled
     assert held == written | compiled
@@ -117,10 +118,11 @@ def test_a_check_from_it_says_what_the_checkout_says(installed, tmp_path):
 def json_alone(unpacked, tmp_path):
     """The wheel's matrices with nothing to read in the TOML: what is read comes from the JSON beside it."""
     folder = tmp_path / "matrices"
-    for kind in COMPILED:
-        (folder / kind).mkdir(parents=True)
-        for path in (unpacked / "card_doctor" / "matrices" / kind).iterdir():
-            (folder / kind / path.name).write_bytes(path.read_bytes() if path.suffix == ".json" else b"not TOML")
+    matrices = unpacked / "card_doctor" / "matrices"
+    for path in (path for kind in COMPILED for path in (*matrices.glob(f"{kind}.*"), *matrices.glob(f"{kind}/*"))):
+        copy = folder / path.relative_to(matrices)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes() if path.suffix == ".json" else b"not TOML")
     return folder
 
 
@@ -147,3 +149,7 @@ def test_its_hardware_is_that_of_the_toml(json_alone):
     assert ready.products == written.products
     for shape in SHAPES.values():
         assert ready._read(shape) == written._read(shape)
+
+
+def test_its_signatures_are_those_of_the_toml(json_alone):
+    assert load_signatures([json_alone]) == load_signatures([MATRICES])

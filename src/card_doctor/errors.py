@@ -36,3 +36,9 @@ class EnvironmentReadError(CardDoctorError):
     """An interpreter that can't be run, or a file that is none of the known kinds."""
 
     kind = "environment"
+
+
+class LogError(CardDoctorError):
+    """A log that can't be read, or is none."""
+
+    kind = "log"

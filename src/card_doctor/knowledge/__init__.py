@@ -14,6 +14,7 @@ from card_doctor.knowledge.files import shipped
 from card_doctor.knowledge.hardware import Hardware, load_hardware
 from card_doctor.knowledge.hazards import Hazards
 from card_doctor.knowledge.releases import load_releases
+from card_doctor.knowledge.signatures import Signatures, load_signatures
 from card_doctor.model import Enforced, Hazard, Release
 
 __all__ = ["Matrices"]
@@ -39,9 +40,11 @@ class Matrices:
         """
         digest = hashlib.blake2b(digest_size=6)
         for directory in self.directories:
-            for path in sorted(path for path in directory.glob("*/*") if path.suffix != ".json" and path.is_file()):
+            files = (*directory.glob("*.toml"), *directory.glob("*/*"))
+            for path in sorted(path for path in files if path.suffix != ".json" and path.is_file()):
                 content = path.read_bytes() if path.suffix == ".toml" else b"%d" % path.stat().st_size
-                digest.update(f"{path.parent.name}/{path.name}\0{len(content)}\0".encode() + content)
+                name = path.relative_to(directory).as_posix()
+                digest.update(f"{name}\0{len(content)}\0".encode() + content)
         return digest.hexdigest()
 
     def releases(self, distribution: str) -> Mapping[str, Release]:
@@ -68,3 +71,8 @@ class Matrices:
     @cached_property
     def _hardware(self) -> Hardware:
         return load_hardware(self.directories)
+
+    @cached_property
+    def signatures(self) -> Signatures:
+        """What failing logs are known to say."""
+        return load_signatures(self.directories)

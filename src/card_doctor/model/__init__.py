@@ -3,6 +3,7 @@
 from card_doctor.model.binary import Binaries, BinarySurface, Linked, Loader, NumpyApi, TorchUse
 from card_doctor.model.card import Card, Conflict, Fact, Precision, Source, TroubleshootingCase
 from card_doctor.model.case import Case, Ignore, Machine, NotApplicable, Policy, Unknown
+from card_doctor.model.diagnosis import Diagnosis, Line, Recognised, Role, Signature
 from card_doctor.model.facts import Build, Enforced, Hazard, Knowledge, Release, Reproduction
 from card_doctor.model.finding import SEVERITIES, Breaks, Finding, Ignored, Place, Remedy, Severity
 from card_doctor.model.report import (
@@ -44,6 +45,7 @@ __all__ = [
     "CheckResult",
     "Conflict",
     "Counts",
+    "Diagnosis",
     "Document",
     "Enforced",
     "Environment",
@@ -56,6 +58,7 @@ __all__ = [
     "JoinedRemedy",
     "Knowledge",
     "Level",
+    "Line",
     "Linked",
     "Loader",
     "Machine",
@@ -68,11 +71,14 @@ __all__ = [
     "Policy",
     "Precision",
     "Python",
+    "Recognised",
     "Release",
     "Remedy",
     "Report",
     "Reproduction",
+    "Role",
     "Severity",
+    "Signature",
     "Snapshot",
     "Source",
     "Stage",

@@ -16,8 +16,10 @@ from card_doctor.model import (
     Ignore,
     Ignored,
     JoinedRemedy,
+    Line,
     Machine,
     Policy,
+    Recognised,
     Report,
     Severity,
     Tool,
@@ -104,6 +106,24 @@ class ChecksDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="card-
     """What `card-doctor checks --format json` prints."""
 
     checks: Tuple[ListedCheck, ...]
+
+
+class DiagnosisDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="card-doctor/diagnosis/1"):
+    """What `card-doctor diagnose --format json` prints. `log` is the path, or ``-``; `findings` are those of the
+    environment that explain the failure, where one was named, and `remedy` mends all that was found there.
+    """
+
+    tool: Tool
+    log: str
+    exit_code: int
+    lines: int
+    failures: Tuple[Recognised, ...]
+    symptoms: Tuple[Recognised, ...]
+    noticed: Tuple[Recognised, ...]
+    unrecognised: Optional[Line]
+    environment: Optional[Environment] = None
+    findings: Tuple[Finding, ...] = ()
+    remedy: Optional[JoinedRemedy] = None
 
 
 class Explanation(msgspec.Struct, frozen=True, tag_field="schema", tag="card-doctor/explanation/1"):
