@@ -79,7 +79,7 @@ def run(
         hardware=not gpus,
         deep=deep,
     )
-    alternatives = _machines(snapshot, gpus, driver, knowledge)
+    alternatives = machines(snapshot, gpus, driver, knowledge)
     checks = all_checks()
     kept = Kept()
     reports: List[Report] = []
@@ -95,7 +95,7 @@ def run(
                 reports.append(_unreadable(reference, error))
                 continue
         for machine in alternatives:
-            case = Case(snapshot, _with_precision(machine, card, policy), policy, knowledge, card)
+            case = Case(snapshot, with_precision(machine, card, policy), policy, knowledge, card)
             reports.append(judge(case, checks, kept))
     counts = _count(reports)
     return Document(
@@ -200,7 +200,7 @@ def _find_card(reference: str, knowledge: Matrices, *, offline: bool) -> Card:
     return find_card(reference, knowledge.directories, offline=offline)
 
 
-def _machines(
+def machines(
     snapshot: Snapshot, gpus: Sequence[str], driver: Optional[str], knowledge: Matrices
 ) -> Tuple[Machine, ...]:
     """The machine at hand, or each of those that were described instead."""
@@ -213,7 +213,7 @@ def _machines(
     return tuple(Machine(driver, accelerators, assumed=("gpu", *told_driver)) for accelerators in described)
 
 
-def _with_precision(machine: Machine, card: Optional[Card], policy: Policy) -> Machine:
+def with_precision(machine: Machine, card: Optional[Card], policy: Policy) -> Machine:
     """What it will be run in: as told, else as the card says, else fp32."""
     if policy.precision:
         return msgspec.structs.replace(machine, precision=policy.precision, assumed=(*machine.assumed, "precision"))

@@ -6,6 +6,7 @@ from card_doctor.model.case import Case, Ignore, Machine, NotApplicable, Policy,
 from card_doctor.model.diagnosis import Diagnosis, Line, Recognised, Role, Signature
 from card_doctor.model.facts import Build, Enforced, Hazard, Knowledge, Release, Reproduction
 from card_doctor.model.finding import SEVERITIES, Breaks, Finding, Ignored, Place, Remedy, Severity
+from card_doctor.model.plan import Difference, Pin, Plan, Proof, Wall
 from card_doctor.model.report import (
     CheckResult,
     Counts,
@@ -46,6 +47,7 @@ __all__ = [
     "Conflict",
     "Counts",
     "Diagnosis",
+    "Difference",
     "Document",
     "Enforced",
     "Environment",
@@ -66,10 +68,13 @@ __all__ = [
     "NotApplicable",
     "NumpyApi",
     "Package",
+    "Pin",
     "Place",
+    "Plan",
     "Platform",
     "Policy",
     "Precision",
+    "Proof",
     "Python",
     "Recognised",
     "Release",
@@ -93,4 +98,5 @@ __all__ = [
     "Unknown",
     "Verdict",
     "VersionRow",
+    "Wall",
 ]

@@ -10,6 +10,7 @@ from card_doctor.model import (
     Card,
     CheckResult,
     Counts,
+    Difference,
     Document,
     Environment,
     Finding,
@@ -18,13 +19,16 @@ from card_doctor.model import (
     JoinedRemedy,
     Line,
     Machine,
+    Plan,
     Policy,
     Recognised,
+    Proof,
     Report,
     Severity,
     Tool,
     Verdict,
     VersionRow,
+    Wall,
 )
 from card_doctor.model.case import FailOn, Match
 
@@ -137,6 +141,32 @@ class Explanation(msgspec.Struct, frozen=True, tag_field="schema", tag="card-doc
     symptom: Optional[str] = None
     remedies: Tuple[str, ...] = ()
     evidence: Tuple[str, ...] = ()
+
+
+class PlanDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="card-doctor/plan/1"):
+    """What `card-doctor plan --format json` prints, and `build` (`environment` is the folder that it made)."""
+
+    card: str
+    python: Optional[str]
+    interpreter: Optional[str]
+    platform: Optional[str]
+    date: Optional[str]
+    requirements: Tuple[str, ...]
+    differences: Tuple[Difference, ...]
+    changes: Tuple[Difference, ...]
+    findings: Tuple[Finding, ...]
+    notes: Tuple[str, ...]
+    proof: Proof
+    commands: Tuple[str, ...]
+    blocked_by: Tuple[Wall, ...]
+    resolver: str
+    calls: int
+    environment: Optional[str] = None
+
+
+def plan_document(plan: Plan) -> PlanDocument:
+    """A plan as it is printed, and as a report holds it."""
+    return PlanDocument(**{name: getattr(plan, name) for name in PlanDocument.__struct_fields__})
 
 
 def render(document: Document) -> str:

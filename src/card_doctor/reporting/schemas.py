@@ -19,6 +19,7 @@ DOCUMENTS: Mapping[str, Type[msgspec.Struct]] = {
     "checks": json.ChecksDocument,
     "explanation": json.Explanation,
     "diagnosis": json.DiagnosisDocument,
+    "plan": json.PlanDocument,
 }
 
 

@@ -47,6 +47,11 @@ def target(python: Optional[str], platform: Optional[str]) -> Target:
     return Target(interpreter, found, markers)
 
 
+def python_on(version: str, platform: Platform) -> Python:
+    """CPython of that version ("3.9.18") on that platform, as requirements' markers see it."""
+    return Python(version, markers={**_python_markers(version), **_platform_markers(platform)})
+
+
 def _python(text: str) -> Tuple[str, bool]:
     found = PYTHON.fullmatch(text.strip().lower())
     if found is None:

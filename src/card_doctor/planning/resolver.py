@@ -1,0 +1,148 @@
+"""What a resolver is asked, and what it answers: a set of releases, or words that say why there is none."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tuple, Union
+
+from card_doctor.model import Pin, Platform
+from card_doctor.planning.interpreters import Interpreter
+from card_doctor.planning.uv import ResolverError, Uv, python_platform
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class Question(NamedTuple):
+    """`constraints` hold only what is brought in anyway. Nothing uploaded after `date` is taken ("2022-04-28"; None: no
+    limit), of the distributions in `dates` after their own; `built` may be built from source, where there is no wheel.
+    """
+
+    requirements: Tuple[str, ...]
+    constraints: Tuple[str, ...] = ()
+    date: Optional[str] = None
+    dates: Mapping[str, str] = {}
+    built: FrozenSet[str] = frozenset()
+
+
+class Resolution(NamedTuple):
+    pins: Tuple[Pin, ...]
+    pylock: str
+
+    @property
+    def names(self) -> FrozenSet[str]:
+        return frozenset(pin.name for pin in self.pins)
+
+    @property
+    def versions(self) -> Dict[str, str]:
+        return {pin.name: pin.version for pin in self.pins}
+
+
+class Refusal(NamedTuple):
+    """Nothing satisfies what was asked, in the resolver's words."""
+
+    words: str
+
+
+Answer = Union[Resolution, Refusal]
+
+
+class Resolver:
+    """uv, for one Python on one platform. `elsewhere` is a platform that is not this machine's. What is asked twice is
+    answered once.
+    """
+
+    def __init__(self, uv: Uv, interpreter: Interpreter, elsewhere: Optional[Platform] = None) -> None:
+        self._uv = uv
+        self._interpreter = interpreter
+        self._elsewhere = elsewhere
+        self._answers: Dict[str, Answer] = {}
+
+    def ask(self, question: Question, preferred: str = "") -> Answer:
+        """By wheels alone, but for what the question lets build. `preferred` is a pylock.toml whose releases are kept
+        where nothing speaks against it. ResolverError where the index is out of reach: that is unknown, not
+        unsatisfiable.
+        """
+        return self._ask(question, preferred, wheels_only=True)
+
+    def ask_with_sources(self, question: Question, preferred: str = "") -> Answer:
+        """The same, with a build of each package that has no wheel at all. To learn which those are, their releases
+        are built once (two questions); nothing else is.
+        """
+        anyhow = self._ask(question, preferred, wheels_only=False)
+        if isinstance(anyhow, Refusal):
+            return anyhow
+        built = frozenset(pin.name for pin in anyhow.pins if pin.source)
+        return self._ask(question._replace(built=question.built | built), preferred, wheels_only=True)
+
+    def _ask(self, question: Question, preferred: str, *, wheels_only: bool) -> Answer:
+        key = repr((question, preferred, wheels_only))
+        if key not in self._answers:
+            self._answers[key] = self._run(question, preferred, wheels_only)
+        return self._answers[key]
+
+    def _run(self, question: Question, preferred: str, wheels_only: bool) -> Answer:
+        self._uv.calls += 1
+        with tempfile.TemporaryDirectory(prefix="card-doctor-") as folder:
+            arguments = ["pip", "compile", "-", "--quiet", "--no-header", "--format", "pylock.toml", *self._where()]
+            if wheels_only:
+                arguments += ["--only-binary", ":all:"]
+                arguments += [word for name in sorted(question.built) for word in ("--no-binary", name)]
+            if question.constraints:
+                path = Path(folder, "constraints.txt")
+                path.write_text("\n".join(question.constraints) + "\n", encoding="utf-8")
+                arguments += ["--constraints", str(path)]
+            if question.date:
+                arguments += ["--exclude-newer", question.date]
+            for name, date in question.dates.items():
+                arguments += ["--exclude-newer-package", f"{name}={date}"]
+            if preferred:
+                path = Path(folder, "pylock.toml")
+                path.write_text(preferred, encoding="utf-8")
+                arguments += ["--output-file", str(path)]
+            said = self._uv.ask(arguments, text="\n".join(question.requirements) + "\n")
+            written = Path(folder, "pylock.toml").read_text("utf-8") if preferred and said.code == 0 else said.out
+        if said.code == 0:
+            return read_answer(written)
+        if said.code != 1:
+            raise self._uv.fail(said, "uv can't resolve")
+        if self._uv.offline:
+            raise ResolverError(
+                "offline, uv finds no such set among what it has in its cache: whether there is one is not known",
+                "run it once without --offline",
+            )
+        return Refusal(said.words)
+
+    def _where(self) -> List[str]:
+        arguments = []
+        if self._interpreter.path:
+            arguments += ["--python", self._interpreter.path]
+        else:
+            arguments += ["--python-version", self._interpreter.version, "--python", sys.executable]
+        if self._elsewhere is not None:
+            name = python_platform(self._elsewhere.system, self._elsewhere.machine, self._elsewhere.libc)
+            arguments += ["--python-platform", name] if name else []
+        return arguments
+
+
+def read_answer(pylock: str) -> Resolution:
+    """The releases that a pylock.toml holds (PEP 751), as uv writes it for one Python and platform."""
+    packages: List[Dict[str, Any]] = tomllib.loads(pylock).get("packages", [])
+    return Resolution(tuple(_pin(one) for one in packages if "version" in one), pylock)
+
+
+def _pin(package: Mapping[str, Any]) -> Pin:
+    wheels = package.get("wheels", [])
+    files = wheels or [file for file in (package.get("sdist"),) if file]
+    return Pin(
+        package["name"],
+        package["version"],
+        hashes=tuple(f"{kind}:{digest}" for file in files for kind, digest in file.get("hashes", {}).items()),
+        source=not wheels,
+        dated=any("upload-time" in file for file in files),
+        size=max((file.get("size", 0) for file in files), default=0),
+    )

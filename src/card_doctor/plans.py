@@ -1,0 +1,119 @@
+"""One run of `plan`: a card, a machine and a platform in, the plan out. What `checkup` is to `check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Callable, NamedTuple, Optional, Sequence, Tuple
+
+import msgspec
+
+from card_doctor.checks import engine
+from card_doctor.checks.registry import all_checks
+from card_doctor.checkup import machines, with_precision
+from card_doctor.environment.choose import VERSION
+from card_doctor.errors import EnvironmentReadError, UsageError
+from card_doctor.knowledge import Matrices
+from card_doctor.model import Card, Case, Finding, Machine, Plan, Platform, Policy, Snapshot
+from card_doctor.planning.ground import Site
+from card_doctor.planning.interpreters import Interpreter, asked_for
+from card_doctor.planning.planner import Planner
+from card_doctor.planning.uv import Uv
+
+
+class Wish(NamedTuple):
+    """What a plan is to be. `python` names the one interpreter that it may be for; `environment` is a file that
+    describes the machine it is for, `platform` a wheel tag of it; `date` is a day, "none", or None for the card's;
+    `downloads`: uv may fetch an interpreter.
+    """
+
+    python: Optional[str] = None
+    environment: Optional[str] = None
+    platform: Optional[str] = None
+    gpus: Sequence[str] = ()
+    driver: Optional[str] = None
+    policy: Policy = Policy(match="any")
+    date: Optional[str] = None
+    offline: bool = False
+    downloads: bool = False
+    timeout: float = 20.0
+
+
+Say = Callable[[str], None]
+
+
+def plan_card(card: Card, wish: Wish, knowledge: Matrices, say: Say = lambda _: None) -> Plan:
+    """The nearest environment for `card` there. CardDoctorError where no answer can be given."""
+    if len(wish.gpus) > 1:
+        raise UsageError("a plan is for one machine: give --gpu once", "several GPUs in it are --gpu A100+T4, or 8xH100")
+    snapshot = described(wish)
+    (machine,) = machines(snapshot, wish.gpus, wish.driver, knowledge)
+    uv = Uv(offline=wish.offline, downloads=wish.downloads)
+    return plan_for(card, machine, snapshot, wish, knowledge, uv, say)
+
+
+def plan_for(
+    card: Card, machine: Machine, snapshot: Snapshot, wish: Wish, knowledge: Matrices, uv: Uv, say: Say = lambda _: None
+) -> Plan:
+    """The same for a machine that is known already; of the snapshot the platform counts."""
+    platform = snapshot.platform
+    if platform is None:
+        raise UsageError("a plan needs the platform", "add --platform TAG, like manylinux_2_28_x86_64")
+    policy = msgspec.structs.replace(wish.policy, match="any", select=())
+    checks = [check for check in all_checks() if check.family in engine.DECISIVE]
+
+    def judge(case: Case) -> Tuple[Finding, ...]:
+        return engine.split_ignored(engine.run(checks, case)[0], policy.ignore)[0]
+
+    site = Site(card, with_precision(machine, card, policy), platform, knowledge, judge, policy)
+    elsewhere = _elsewhere(platform)
+    planner = Planner(
+        site, uv, date=wish.date, python=_interpreter(wish, elsewhere=elsewhere), elsewhere=elsewhere, say=say
+    )
+    return planner.plan()
+
+
+def described(wish: Wish) -> Snapshot:
+    """The machine that the plan is for: of a file, else this one, with the platform that was named."""
+    if wish.environment is not None:
+        from card_doctor.environment.files import read_file  # noqa: PLC0415
+
+        return read_file(wish.environment, platform=wish.platform)
+    snapshot = this_machine()
+    if wish.platform is not None:
+        from card_doctor.environment.files.target import target  # noqa: PLC0415
+
+        return msgspec.structs.replace(snapshot, platform=target(None, wish.platform).platform)
+    if wish.gpus:
+        return snapshot
+    from card_doctor.environment.hardware import read_hardware  # noqa: PLC0415
+
+    driver, driver_cuda, accelerators, gaps = read_hardware(wish.timeout)
+    return msgspec.structs.replace(
+        snapshot, driver=driver, driver_cuda=driver_cuda, accelerators=accelerators, gaps=gaps
+    )
+
+
+def this_machine() -> Snapshot:
+    """Its platform alone: no package is looked at."""
+    from card_doctor.environment.payload import reader  # noqa: PLC0415
+
+    return msgspec.convert(reader.read([]), Snapshot)
+
+
+def _elsewhere(platform: Platform) -> bool:
+    here = this_machine().platform
+    return here is None or (here.system, here.machine) != (platform.system, platform.machine) or here != platform
+
+
+def _interpreter(wish: Wish, *, elsewhere: bool) -> Optional[Interpreter]:
+    if wish.python is None:
+        return None
+    is_version = VERSION.fullmatch(wish.python) is not None and wish.python.startswith("3.")
+    if elsewhere and is_version:
+        return Interpreter(wish.python)
+    try:
+        return asked_for(wish.python)
+    except EnvironmentReadError:
+        if wish.downloads and is_version:
+            return Interpreter(wish.python)
+        raise
