@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Callable, NamedTuple, Optional, Sequence, Tuple
 
 import msgspec
@@ -38,21 +37,40 @@ class Wish(NamedTuple):
     timeout: float = 20.0
 
 
+class Planned(NamedTuple):
+    """A plan, and what it was made for and with."""
+
+    plan: Plan
+    card: Card
+    machine: Machine
+    uv: Uv
+
+
 Say = Callable[[str], None]
 
 
-def plan_card(card: Card, wish: Wish, knowledge: Matrices, say: Say = lambda _: None) -> Plan:
+def plan_card(card: Card, wish: Wish, knowledge: Matrices, say: Say = lambda _: None) -> Planned:
     """The nearest environment for `card` there. CardDoctorError where no answer can be given."""
     if len(wish.gpus) > 1:
-        raise UsageError("a plan is for one machine: give --gpu once", "several GPUs in it are --gpu A100+T4, or 8xH100")
+        raise UsageError(
+            "a plan is for one machine: give --gpu once", "several GPUs in it are --gpu A100+T4, or 8xH100"
+        )
     snapshot = described(wish)
     (machine,) = machines(snapshot, wish.gpus, wish.driver, knowledge)
     uv = Uv(offline=wish.offline, downloads=wish.downloads)
-    return plan_for(card, machine, snapshot, wish, knowledge, uv, say)
+    machine = with_precision(machine, card, wish.policy)
+    return Planned(plan_for(card, machine, snapshot, wish=wish, knowledge=knowledge, uv=uv, say=say), card, machine, uv)
 
 
 def plan_for(
-    card: Card, machine: Machine, snapshot: Snapshot, wish: Wish, knowledge: Matrices, uv: Uv, say: Say = lambda _: None
+    card: Card,
+    machine: Machine,
+    snapshot: Snapshot,
+    *,
+    wish: Wish,
+    knowledge: Matrices,
+    uv: Uv,
+    say: Say = lambda _: None,
 ) -> Plan:
     """The same for a machine that is known already; of the snapshot the platform counts."""
     platform = snapshot.platform
@@ -64,7 +82,7 @@ def plan_for(
     def judge(case: Case) -> Tuple[Finding, ...]:
         return engine.split_ignored(engine.run(checks, case)[0], policy.ignore)[0]
 
-    site = Site(card, with_precision(machine, card, policy), platform, knowledge, judge, policy)
+    site = Site(card, machine, platform, knowledge, judge, policy)
     elsewhere = _elsewhere(platform)
     planner = Planner(
         site, uv, date=wish.date, python=_interpreter(wish, elsewhere=elsewhere), elsewhere=elsewhere, say=say

@@ -5,18 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import shlex
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, TypeVar
 
 import click
 
 from card_doctor.cli import options
 from card_doctor.cli.session import Look, Output, Renderers, Session
-from card_doctor.model import Plan
 from card_doctor.settings import Settings
+
+if TYPE_CHECKING:
+    from card_doctor.plans import Planned, Wish
 
 FORMATS = ("text", "json", "requirements", "pylock", "script", "dockerfile")
 # Flags of these commands alone: no setting of the same name stands for them.
-OWN = ("date", "near", "offline", "python_downloads", "hashes")
+OWN = ("date", "near", "python_downloads", "hashes")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -47,9 +49,8 @@ def what_to_plan() -> Callable[[F], F]:
                     "--date",
                     callback=_day,
                     metavar="DATE|none",
-                    help="Take nothing newer (default: a week after the card's newest release); none: as new as possible.",
+                    help="Take nothing newer; none: as new as possible (default: the card's time).",
                 ),
-                click.option("--offline", is_flag=True, help="Ask uv's cache alone."),
                 click.option("--python-downloads", is_flag=True, help="Let uv fetch a Python that is not installed."),
             )
         ):
@@ -74,11 +75,12 @@ def command(session: Session, /, card: str, **flags: Any) -> int:
     own = take(flags)
     settings = session.settings(flags)
     output = Output(settings, FORMATS)
-    plan, machine = make(session, card, settings, own)
+    planned = make(session, card, settings, own)
+    plan = planned.plan
     if plan.blocked_by and settings.format not in {"text", "json"}:
         for wall in plan.blocked_by:
             session.warn(f"{wall.subject}: {wall.message}")
-    output.deliver(renderers(plan, machine, settings, hashes=own["hashes"], build=again(card, flags, own)))
+    output.deliver(renderers(planned, settings, hashes=own["hashes"], build=again(card, flags, own)))
     return 1 if plan.blocked_by else 0
 
 
@@ -87,23 +89,23 @@ def take(flags: Dict[str, Any]) -> Dict[str, Any]:
     return {name: flags.pop(name, None) for name in OWN}
 
 
-def make(session: Session, reference: str, settings: Settings, own: Mapping[str, Any]) -> Any:
-    """The plan, and the machine that it is for in words."""
+def make(session: Session, reference: str, settings: Settings, own: Mapping[str, Any]) -> Planned:
+    """The plan for a card."""
     from card_doctor.cards import find_card  # noqa: PLC0415
     from card_doctor.knowledge import Matrices  # noqa: PLC0415
     from card_doctor.planning.index import stray_settings  # noqa: PLC0415
     from card_doctor.plans import plan_card  # noqa: PLC0415
 
     knowledge = Matrices([Path(folder) for folder in settings.matrices])
-    found = find_card(reference, knowledge.directories)
+    card = find_card(reference, knowledge.directories, offline=settings.offline)
     stray = stray_settings()
     if stray is not None:
         session.warn(f"{stray} is not asked where releases come from; UV_CONFIG_FILE names it for that")
-    wish = wish_of(settings, own)
-    return plan_card(found, wish, knowledge, session.tell), found
+    with session.progress() as show:
+        return plan_card(card, wish_of(settings, own), knowledge, show)
 
 
-def wish_of(settings: Settings, own: Mapping[str, Any]) -> Any:
+def wish_of(settings: Settings, own: Mapping[str, Any]) -> Wish:
     from card_doctor.plans import Wish  # noqa: PLC0415
 
     policy, _ = settings.policy(dt.datetime.now().astimezone().date())
@@ -115,14 +117,17 @@ def wish_of(settings: Settings, own: Mapping[str, Any]) -> Any:
         driver=settings.driver,
         policy=policy,
         date=own["date"],
-        offline=bool(own["offline"]),
+        offline=settings.offline,
         downloads=bool(own["python_downloads"]),
         timeout=settings.timeout,
     )
 
 
-def renderers(plan: Plan, machine: str, settings: Settings, *, hashes: bool, build: Optional[str]) -> Renderers:
+def renderers(planned: Planned, settings: Settings, *, hashes: bool, build: Optional[str]) -> Renderers:
+    plan = planned.plan
+
     def text(look: Look) -> str:
+        from card_doctor.reporting import words  # noqa: PLC0415
         from card_doctor.reporting.plan import render  # noqa: PLC0415
 
         return render(
@@ -132,7 +137,7 @@ def renderers(plan: Plan, machine: str, settings: Settings, *, hashes: bool, bui
             encoding=look.encoding,
             verbose=settings.verbose,
             quiet=settings.quiet,
-            machine=machine,
+            machine=words.machine(planned.machine),
             build=build,
         )
 
@@ -163,5 +168,5 @@ def again(card: str, flags: Mapping[str, Any], own: Mapping[str, Any]) -> str:
         values = flags[name] if isinstance(flags[name], tuple) else [flags[name]]
         words += [word for value in values if value for word in (f"--{name}", value)]
     words += ["--date", own["date"]] if own["date"] else []
-    words += [f"--{name.replace('_', '-')}" for name in ("offline", "python_downloads") if own[name]]
+    words += ["--offline"] * flags["offline"] + ["--python-downloads"] * own["python_downloads"]
     return " ".join(map(shlex.quote, words))

@@ -53,6 +53,10 @@ class Session:
     def warn(self, message: str) -> None:
         _say("warning: " + message)
 
+    def tell(self, message: str) -> None:
+        """What is being done, in a line of its own that stays."""
+        _say(message)
+
     @contextmanager
     def progress(self) -> Iterator[Callable[[str], None]]:
         """Shows what is being done, each in place of the last, on standard error where that is a terminal."""

@@ -7,6 +7,7 @@ from typing import Literal, Optional, Tuple
 import msgspec
 
 from card_doctor.model.finding import Finding
+from card_doctor.model.trial import Trial
 
 ProofLevel = Literal["unproven", "resolved", "built", "trained"]
 
@@ -57,9 +58,9 @@ class Proof(msgspec.Struct, frozen=True):
 
 class Plan(msgspec.Struct, frozen=True):
     """`python` is the version that it is for ("3.9"), `interpreter` the one that was found (None: there is none here),
-    `date` the day after which nothing is taken ("2022-04-28"; None: no limit) but what was moved. `changes` are, of a plan that keeps an existing environment, what changes in it.
-    `findings` are what our checks still say of the set, `calls` how often the resolver was asked. Nothing resolves
-    where `blocked_by` is not empty.
+    `date` the day after which nothing is taken but what was moved ("2022-04-28"; None: no limit). `changes` are what
+    changes in an environment that is kept, `findings` what our checks still say of the set, `calls` how often the
+    resolver was asked. Nothing resolves where `blocked_by` is not empty.
     """
 
     card: str
@@ -79,6 +80,7 @@ class Plan(msgspec.Struct, frozen=True):
     resolver: str = ""
     calls: int = 0
     environment: Optional[str] = None  # the folder that it was built in
+    trial: Optional[Trial] = None  # what came of training there
 
     @property
     def requirements(self) -> Tuple[str, ...]:

@@ -6,11 +6,11 @@ import datetime as dt
 import os
 import re
 import sys
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional, Sequence
 
-from card_doctor.environment.choose import interpreter_in, installed, named, on_path_as
+from card_doctor.environment.choose import installed, interpreter_in, named, on_path_as
 from card_doctor.environment.interpreter import version_of
 from card_doctor.errors import EnvironmentReadError
 
@@ -56,12 +56,12 @@ def asked_for(python: str) -> Interpreter:
     """What `--python` names; EnvironmentReadError where there is none."""
     path = named(python)
     version = version_of(str(path))
-    if version is None or version[0] != 3:  # noqa: PLR2004
+    if version is None or version[0] != 3:
         raise EnvironmentReadError(f"{path} is no Python 3", "--python takes PATH|VERSION|ENV_DIR")
     return Interpreter(".".join(map(str, version)), str(path))
 
 
-@lru_cache(maxsize=None)
+@cache
 def find(minor: int) -> Optional[Interpreter]:
     """The first of that minor: the running one, pyenv's and uv's, PATH's, conda's."""
     if sys.version_info[:2] == (3, minor) and sys.implementation.name == "cpython":
@@ -82,7 +82,7 @@ def _candidates(minor: int) -> Iterator[Path]:
 
 
 def _of_conda(minor: int) -> Iterator[Path]:
-    """conda keeps a list of its environments, and in each a file named after its Python."""
+    """Conda keeps a list of its environments, and in each a file named after its Python."""
     listed = Path.home() / ".conda" / "environments.txt"
     try:
         folders = [Path(line.strip()) for line in listed.read_text("utf-8").splitlines() if line.strip()]
@@ -90,14 +90,16 @@ def _of_conda(minor: int) -> Iterator[Path]:
         folders = []
     folders += [Path(folder) for folder in (os.environ.get("CONDA_PREFIX"),) if folder]
     for folder in folders:
-        versions = [match[1] for path in folder.glob("conda-meta/python-3.*.json") if (match := _CONDA.match(path.name))]
+        versions = [
+            match[1] for path in folder.glob("conda-meta/python-3.*.json") if (match := _CONDA.match(path.name))
+        ]
         path = interpreter_in(folder) if any(version.split(".")[1] == str(minor) for version in versions) else None
         if path is not None:
             yield path
 
 
 def _of_launcher(minor: int) -> Iterator[Path]:
-    """`py -0p` lists them: ` -V:3.9 *  C:\\...\\python.exe`."""
+    r"""`py -0p` lists them: ` -V:3.9 *  C:\...\python.exe`."""
     import subprocess  # noqa: PLC0415
 
     try:

@@ -4,9 +4,8 @@ resolver and judged by our own checks until nothing is found, or it is known why
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Callable, Iterator, List, NamedTuple, Optional, Tuple, Union
 
-import msgspec
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
@@ -242,7 +241,7 @@ class Planner:
         is enough.
         """
         by_weight = sorted(draft.choices.values(), key=lambda choice: WEIGHTS.get(choice.name, 1))
-        if len(by_weight) < 2:  # noqa: PLR2004  nothing else that it could agree with
+        if len(by_weight) < 2:
             return None
         resolver = Resolver(self._uv, ground.interpreter, self._site.platform if self._elsewhere else None)
         for near in (True, False):
@@ -298,8 +297,8 @@ class Planner:
         if python.path is None and not self._elsewhere:
             yield f"Python {python.series} is not installed here: `uv python install {python.series}`"
         elif found.draft.moved and self._missing:
-            best = self._missing[0]
-            yield f"nearer to the card with Python {best.series}, which is not installed: `uv python install {best.series}`"
+            best = self._missing[0].series
+            yield f"nearer to the card with Python {best}, which is not installed: `uv python install {best}`"
         if found.dates.date and not any(pin.dated for pin in found.resolution.pins):
             yield (
                 "the index does not tell when a release was uploaded: those that we know are held to the date, the "
@@ -313,19 +312,22 @@ class Planner:
 def _question(ground: Ground, draft: Draft, dates: Dates, *, by_constraints: bool = False) -> Question:
     """`by_constraints`: an index that tells no upload times is held to the day by the releases that we know."""
     versions = draft.versions
+    ranges = draft.ranges
     loose = [name for name in (*draft.choices, *sorted(draft.added)) if name not in versions]
-    ranges = {name: str(draft.ranges.get(name, "")) for name in loose}
-    held = {name: str(specifier) for name, specifier in draft.ranges.items() if name not in versions and name not in ranges}
+    held = {name: str(ranges[name]) for name in ranges if name not in versions and name not in loose}
     if by_constraints and dates.date:
         foreseen = ground.foresee(draft, dates.date, dates.own)
         held = {**{name: f"<={version}" for name, version in foreseen.items() if name not in versions}, **held}
     released = {name: ground.release(name, version) for name, version in versions.items()}
     return Question(
-        tuple([f"{name}=={version}" for name, version in versions.items()] + [f"{name}{text}" for name, text in ranges.items()]),
-        tuple(f"{name}{text}" for name, text in sorted(held.items())),
-        None if by_constraints else dates.date,
-        {} if by_constraints else dates.own,
-        frozenset(name for name, release in released.items() if release and release.sdist and not release.wheels),
+        requirements=(
+            *(f"{name}=={version}" for name, version in versions.items()),
+            *(f"{name}{ranges.get(name, '')}" for name in loose),
+        ),
+        constraints=tuple(f"{name}{text}" for name, text in sorted(held.items())),
+        date=None if by_constraints else dates.date,
+        dates={} if by_constraints else dates.own,
+        built=frozenset(name for name, release in released.items() if release and release.sdist and not release.wheels),
     )
 
 
@@ -361,13 +363,13 @@ def _differences(found: Found) -> Iterator[Difference]:
     for choice in found.draft.choices.values():
         version = planned.get(choice.name)
         if version != choice.stated:
-            yield Difference(choice.name, choice.stated, version, _with_index(choice, version))
+            yield Difference(choice.name, choice.stated, version, _with_index(choice))
     for name in sorted({*found.draft.added, *found.draft.ranges} - set(found.draft.choices)):
         if name in planned:
             yield Difference(name, None, planned[name], found.draft.reasons.get(name, ""))
 
 
-def _with_index(choice: Choice, version: Optional[str]) -> str:
+def _with_index(choice: Choice) -> str:
     """With the index that has the card's own build, where it is one of torch's."""
     _, _, local = choice.stated.partition("+")
     if not local or choice.own is None or not local.startswith(("cu", "rocm", "cpu")):

@@ -130,7 +130,7 @@ def _hint(words: str, *, offline: bool) -> Optional[str]:
 
 
 def python_platform(system: str, machine: str, libc: Optional[Tuple[str, str]]) -> Optional[str]:
-    """uv's name of a platform, where it is not this machine's; None where uv has none."""
+    """Uv's name of a platform, where it is not this machine's; None where uv has none."""
     if system == "Linux":
         if libc and libc[0] == "musl":
             return f"{machine}-unknown-linux-musl"

@@ -21,11 +21,12 @@ from card_doctor.model import (
     Machine,
     Plan,
     Policy,
-    Recognised,
     Proof,
+    Recognised,
     Report,
     Severity,
     Tool,
+    Trial,
     Verdict,
     VersionRow,
     Wall,
@@ -144,7 +145,7 @@ class Explanation(msgspec.Struct, frozen=True, tag_field="schema", tag="card-doc
 
 
 class PlanDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="card-doctor/plan/1"):
-    """What `card-doctor plan --format json` prints, and `build` (`environment` is the folder that it made)."""
+    """What `card-doctor plan --format json` prints, and `build`: `environment` is the folder that it made."""
 
     card: str
     python: Optional[str]
@@ -162,6 +163,7 @@ class PlanDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="card-do
     resolver: str
     calls: int
     environment: Optional[str] = None
+    trial: Optional[Trial] = None
 
 
 def plan_document(plan: Plan) -> PlanDocument:

@@ -1,4 +1,4 @@
-"""A plan in the forms that installers take: requirements, a shell script, a Dockerfile (pylock.toml is the resolver's)."""
+"""A plan in the forms that installers take: requirements, a shell script, a Dockerfile."""
 
 from __future__ import annotations
 
