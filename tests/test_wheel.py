@@ -77,7 +77,7 @@ def installed(wheel, tmp_path_factory):
 def test_the_wheel_holds_the_package_its_types_and_its_matrices(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"card_doctor"}
-    assert "card_doctor/py.typed" in names
+    assert {"card_doctor/py.typed", "card_doctor/reporting/report.css"} <= {*names}
     assert not [name for name in names if name.startswith(("card_doctor/tests/", "card_doctor/tools/"))]
     held = {name[len("card_doctor/matrices/") :] for name in names if name.startswith("card_doctor/matrices/")}
     written = {path.relative_to(MATRICES).as_posix() for path in MATRICES.glob("**/*") if path.is_file()}

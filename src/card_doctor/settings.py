@@ -12,7 +12,7 @@ from card_doctor.errors import MatrixError, UsageError
 from card_doctor.model import Ignore, Policy
 from card_doctor.model.case import FailOn, Match
 
-Format = Literal["text", "json", "markdown", "github", "junit", "sarif", "gitlab"]
+Format = Literal["text", "json", "markdown", "github", "junit", "sarif", "gitlab", "html"]
 Color = Literal["auto", "always", "never"]
 Mode = Literal["fp32", "fp16", "bf16"]
 Texts = Tuple[str, ...]

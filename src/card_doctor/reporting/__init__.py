@@ -7,7 +7,7 @@ from typing import Callable
 
 from card_doctor.model import Document
 
-FORMATS = ("text", "json", "markdown", "github", "junit", "sarif", "gitlab")
+FORMATS = ("text", "json", "markdown", "github", "junit", "sarif", "gitlab", "html")
 
 
 def renderer(name: str) -> Callable[[Document], str]:

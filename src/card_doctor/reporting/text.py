@@ -163,7 +163,7 @@ def _findings(page: Page, report: Report, *, verbose: bool) -> None:
             _brief(page, finding)
             continue
         _headline(page, finding)
-        _body(page, finding, verbose=verbose, located=verbose or not _in_catalogue(finding, report.card))
+        _body(page, finding, verbose=verbose, located=verbose or not words.in_catalogue(finding, report.card))
     crashed = [result for result in report.checks if result.outcome == "crashed"]
     if crashed:
         page.gap()
@@ -182,11 +182,6 @@ def _brief(page: Page, finding: Finding) -> None:
     if finding.needs is not None and page.fits(*prefix, headline, f" - {finding.message}", known_as):
         headline += f" - {finding.message}"
     page.line(headline, (known_as, "dim"), prefix=prefix)
-
-
-def _in_catalogue(finding: Finding, card: Optional[Card]) -> bool:
-    """Does it stem from a card of ours, whose file the reader did not write?"""
-    return bool(card and card.source.kind == "catalogue" and finding.at and finding.at.file == card.source.path)
 
 
 def _body(page: Page, finding: Finding, *, verbose: bool, located: bool) -> None:

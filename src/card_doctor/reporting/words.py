@@ -6,6 +6,7 @@ from typing import Dict, Iterable, Optional, Sequence, Tuple
 
 from card_doctor.model import (
     Accelerator,
+    Card,
     Counts,
     Document,
     Environment,
@@ -134,6 +135,11 @@ def headline(finding: Finding) -> str:
         return f"{finding.subject}: {finding.message}"
     found = f"found {finding.found}" if finding.found is not None else "not found"
     return f"{finding.subject}: {found}, needs {finding.needs}"
+
+
+def in_catalogue(finding: Finding, card: Optional[Card]) -> bool:
+    """Does it stem from a card of ours, whose file the reader did not write?"""
+    return bool(card and card.source.kind == "catalogue" and finding.at and finding.at.file == card.source.path)
 
 
 def advice(report: Report) -> Optional[Tuple[str, Optional[str]]]:
