@@ -3,8 +3,8 @@
 usage: accuracy.py ROWS.jsonl [ROWS.jsonl…]
 
 A row has `installed` (a `pip inspect` report or a snapshot) and `truth` (`ok`, `first_failure`), as
-tools/truth_rows.py writes it. Each is judged as a user would judge such a report: from the file alone, for a CPU in fp32, which is how the truth was found. Rows whose pins
-exclude each other were never built, and are left out.
+tools/truth_rows.py writes it. Each is judged as a user would judge such a report: from the file alone, for a CPU in
+fp32, which is how the truth was found. Rows whose pins exclude each other were never built, and are left out.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 from running import card_doctor, here
 
+from card_doctor.cli.schema import MATRICES, schema
 from card_doctor.reporting.schemas import document_schema
 
 SEEDS = ("distilbert-allsides", "tiny-bert-mnli-distilled")
@@ -84,7 +85,7 @@ def test_a_wrong_card_of_ones_own_is_told_with_file_and_key(tmp_path):
     assert "mine.toml:2: versions.torch: expected a string" in ran.stderr
 
 
-@pytest.mark.parametrize("name", ["report", "card", "snapshot", "error", "card-matrix", "hazards-matrix"])
+@pytest.mark.parametrize("name", ["report", "card", "snapshot", "error", *MATRICES])
 def test_schema_prints_one_for_each(name, capfd):
     ran = here(capfd, "schema", name)
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -93,12 +94,25 @@ def test_schema_prints_one_for_each(name, capfd):
     assert name in made["$id"]
 
 
-def test_schema_of_a_matrix_takes_ours():
+@pytest.mark.parametrize("name", MATRICES)
+def test_schema_of_a_matrix_takes_ours(name):
     """As an editor would hold it against the file."""
-    from card_doctor.cards import catalogue  # noqa: PLC0415
-    from card_doctor.knowledge import Matrices  # noqa: PLC0415
+    from card_doctor.knowledge.files import shipped  # noqa: PLC0415
     from card_doctor.toml import parse, read_text  # noqa: PLC0415
 
-    validator = jsonschema.Draft202012Validator(json.loads(card_doctor("schema", "card-matrix").stdout))
-    for path in catalogue(Matrices().directories).values():
-        validator.validate(json.loads(json.dumps(parse(read_text(path), path), default=str)))
+    validator = jsonschema.Draft202012Validator(schema(name))
+    kind = name[: -len("-matrix")]
+    folder = {
+        "card": "cards/*.toml",
+        "hazards": "hazards/*.toml",
+        "releases": "releases/t*.jsonl",
+        "signatures": "signatures.toml",
+    }
+    paths = list(shipped().glob(folder.get(kind, f"hardware/{kind}.toml")))
+    assert paths
+    for path in paths:
+        text = read_text(path)
+        documents = [parse(text, path)] if path.suffix == ".toml" else map(json.loads, text.splitlines()[:20])
+        for document in documents:
+            validator.validate(json.loads(json.dumps(document, default=str)))
+            assert not validator.is_valid({**document, "no such key": 1})

@@ -42,11 +42,35 @@ def test_each_kind_is_read_once():
     assert knowledge.enforced() is knowledge.enforced()
 
 
-def test_nothing_is_read_before_it_is_asked_for(tmp_path):
-    knowledge = Matrices([directory(tmp_path, "team", "hazards", BROKEN)])
+def test_ours_is_read_when_it_is_asked_for(monkeypatch):
+    def refuse(*_):
+        raise AssertionError
+
+    monkeypatch.setattr("card_doctor.knowledge.Hazards", refuse)
+    knowledge = Matrices()
     assert knowledge.releases("torch")
-    with pytest.raises(MatrixError, match=r"ours\.toml"):
+    with pytest.raises(AssertionError):
         knowledge.hazards()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "text", "said"),
+    [
+        ("hazards", "ours.toml", BROKEN, r"ours\.toml: not TOML"),
+        ("hardware", "gpus.toml", "[[gpus]]\n", r"gpus\.toml:1: gpus\[0\]: the key `capability` is missing"),
+        ("hardware", "gpu.toml", "", r"gpu\.toml: no file of this name is known"),
+        ("releases", "a.jsonl", '{"version": "1"}\n', r"a\.jsonl:1: .*`date`"),
+        ("releases", "a.jsonl", '{"version": "1", "date": "2022-05-08", "sdists": true}\n', r"a\.jsonl:1: .*`sdists`"),
+        ("releases", "a.jsonl", '{"version": "one", "date": "2022-05-08"}\n', r"a\.jsonl:1: .*one"),
+        ("releases", "a.jsonl", '{"version": "1", "date": "May 2022"}\n', r"a\.jsonl:1: .*May 2022"),
+        ("notes", "read.me", "", "there are no matrices in it"),
+    ],
+)
+def test_what_is_wrong_in_a_users_directory_is_told_at_once(tmp_path, kind, name, text, said):
+    (tmp_path / kind).mkdir()
+    (tmp_path / kind / name).write_text(text)
+    with pytest.raises(MatrixError, match=said):
+        Matrices([tmp_path])
 
 
 def test_a_later_directory_overrides_an_earlier_one(tmp_path):

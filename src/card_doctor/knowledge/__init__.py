@@ -19,6 +19,9 @@ from card_doctor.model import Enforced, Hazard, Release
 
 __all__ = ["Matrices"]
 
+LAYOUT = ("cards", "hazards", "hardware", "releases", "signatures.toml")
+HINT = f"A directory of matrices holds one or more of {', '.join(LAYOUT)}."
+
 
 class Matrices:
     """The knowledge of one run. Each kind is read when it is first asked for, and once. A later directory adds to
@@ -26,11 +29,21 @@ class Matrices:
     """
 
     def __init__(self, extra: Sequence[Path] = ()) -> None:
-        for directory in extra:
-            if not directory.is_dir():
-                raise MatrixError(f"{directory}: no such directory", "It is laid out as matrices/: hazards/, cards/, …")
+        """`extra` are a user's: what is wrong in them is told at once, whatever will be asked for. Cards are read one
+        by one, when they are named.
+        """
         self.directories: Tuple[Path, ...] = (shipped(), *extra)
         self._releases: Dict[str, Mapping[str, Release]] = {}
+        for directory in extra:
+            if not directory.is_dir():
+                raise MatrixError(f"{directory}: no such directory", HINT)
+            if not any((directory / name).exists() for name in LAYOUT):
+                raise MatrixError(f"{directory}: there are no matrices in it", HINT)
+            for path in sorted((directory / "releases").glob("*.jsonl")):
+                self.releases(path.stem)
+        if extra:
+            self.hazards()
+            self.hardware()
 
     @cached_property
     def digest(self) -> str:

@@ -122,7 +122,7 @@ class _Precision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rule: Tuple[Rule, ...] = ()
 
 
-SHAPES: Mapping[str, Type[object]] = {
+SHAPES: Mapping[str, Type[msgspec.Struct]] = {
     "gpus.toml": _Gpus,
     "cuda.toml": _Cuda,
     "torch-builds.toml": _Builds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -41,7 +42,7 @@ def load_releases(distribution: str, directories: Sequence[Path]) -> Mapping[str
         return {}
     paths = [directory / KIND / f"{distribution}.jsonl" for directory in directories]
     ours = _Lines(_content(paths[0]), paths[0])
-    theirs = [release for path in paths[1:] for release in _decode(_content(path), path)]
+    theirs = [release for path in paths[1:] for release in _checked(path)]
     return {**ours, **{release.version: release for release in theirs}} if theirs else ours
 
 
@@ -83,6 +84,17 @@ def _content(path: Path) -> bytes:
         return b""
     except OSError as error:
         raise MatrixError(f"{path}: {error.strerror}") from error
+
+
+def _checked(path: Path) -> Iterator[Release]:
+    """What a user wrote, one release a line, with its version and its day validated."""
+    for number, release in enumerate(_decode(_content(path), path), start=1):
+        try:
+            Version(release.version)
+            dt.date.fromisoformat(release.date)
+        except ValueError as error:  # InvalidVersion is one
+            raise MatrixError(f"{path}:{number}: {error}", 'Expected `"version"` and `"date": "2022-05-08"`.') from None
+        yield release
 
 
 def _decode(content: bytes, path: Path) -> List[Release]:

@@ -8,7 +8,7 @@ import msgspec
 from packaging.version import Version
 
 
-class Build(msgspec.Struct, frozen=True, omit_defaults=True):
+class Build(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a torch release was built with, by the default wheel of the package index.
     `architectures` are torch's own names ("sm_70", "compute_90").
     """
@@ -19,7 +19,7 @@ class Build(msgspec.Struct, frozen=True, omit_defaults=True):
     architectures: Tuple[str, ...] = ()
 
 
-class Release(msgspec.Struct, frozen=True, omit_defaults=True):
+class Release(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One release of one distribution. `wheels` are wheel tags ("cp39-cp39-manylinux1_x86_64"), `requires`
     its Requires-Dist on distributions that we know, `date` the day of its first upload.
     """
