@@ -44,6 +44,7 @@ class Matrices:
         if extra:
             self.hazards()
             self.hardware()
+            self.signatures()
 
     @cached_property
     def digest(self) -> str:
