@@ -44,7 +44,7 @@ class Matrices:
         if extra:
             self.hazards()
             self.hardware()
-            self.signatures()
+            self.signatures  # noqa: B018
 
     @cached_property
     def digest(self) -> str:
