@@ -42,6 +42,6 @@ def environment(site: Path, packages: Dict[str, Files], python: str = "3.9.18") 
         version=python,
         executable="/env/bin/python",
         markers=markers,
-        search_path=(paths["stdlib"], paths["platstdlib"] + "/lib-dynload", str(site)),
+        search_path=(paths["stdlib"], paths["stdlib"] + "/lib-dynload", str(site)),
     )
     return Snapshot(source="interpreter", python=interpreter, platform=LINUX, packages=installed)

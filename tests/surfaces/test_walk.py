@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import json
+import pkgutil
+import subprocess
 import sys
+import sysconfig
 from typing import Dict, List, Tuple
 
 import pytest
@@ -104,6 +108,7 @@ FAILS = {
     "after a lower-case logical and": ("import lib\nx = True and lib.gone", [name("lib", "gone")]),
     "the standard library's": ("from collections import Gone", [name("collections", "Gone")]),
     "a module that the standard library lost": ("import asynchat_of_old", [module("asynchat_of_old")]),
+    "what a newer Python brings": ("from typing import no_such_form", [name("typing", "no_such_form")]),
 }
 
 HOLDS = {
@@ -569,3 +574,25 @@ def test_keywords_on_the_way_of_the_training_loop(tmp_path, call, refused):
     assert [(need.kind, need.name, need.provider, need.sure) for need in derived.needs] == (
         [("refused-keyword", refused, "acc", True)] if refused else []
     )
+
+
+STANDARD = sorted(
+    {module.name for module in pkgutil.iter_modules([sysconfig.get_paths()["stdlib"]])}
+    - {"antigravity", "this", "idlelib", "test", "lib2to3", "distutils", "turtle", "turtledemo", "tkinter", "__main__"}
+)
+
+
+def test_no_name_of_the_standard_library_is_taken_for_missing(tmp_path):
+    """Against what this interpreter's own modules really have: the reader and the follower agree with import."""
+    program = (
+        "import importlib, json, sys, warnings\nwarnings.simplefilter('ignore')\nfound = {}\n"
+        "for name in sys.argv[1:]:\n    try:\n        found[name] = dir(importlib.import_module(name))\n"
+        "    except Exception:\n        pass\nprint(json.dumps(found))"
+    )
+    here = ".".join(map(str, sys.version_info[:3]))
+    names = [name for name in STANDARD if not name.startswith("_")]
+    ran = subprocess.run([sys.executable, "-c", program, *names], check=True, capture_output=True, text=True)
+    real = json.loads(ran.stdout.splitlines()[-1])
+    takes = "\n".join(f"from {name} import {taken}" for name in real for taken in real[name] if taken.isidentifier())
+    assert told(needs(tmp_path / "site", takes, here)) == []
+    assert len(takes) > 100_000

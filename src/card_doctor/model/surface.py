@@ -316,10 +316,13 @@ class ModuleSurface(msgspec.Struct, array_like=True):
     """One module's file. `eager_annotations` where no `from __future__ import annotations` defers them;
     `extends` where the file touches what import itself looks at (`sys.modules`, `__path__`, ...), so that
     it may provide submodules that are no files; `sets` are the names whose attributes it sets by `setattr`, in
-    functions too: a module of that name may have attributes that no statement shows.
+    functions too: a module of that name may have attributes that no statement shows; `late` are the names that
+    its functions declare `global`, and `open` tells that something writes to its `globals()`.
     """
 
     body: List[Stmt]
     eager_annotations: bool = True
     extends: bool = False
     sets: List[str] = []
+    late: List[str] = []
+    open: bool = False

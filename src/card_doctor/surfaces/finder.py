@@ -23,6 +23,12 @@ _BUILT_IN = frozenset(sys.builtin_module_names) | frozenset(
     fcntl gc grp itertools marshal math mmap msvcrt nis nt ossaudiodev parser posix pwd pyexpat readline
     resource select spwd sys syslog termios time unicodedata winreg winsound xxsubtype zlib""".split()  # noqa: SIM905  a column of a hundred lines reads worse
 )
+# Of those, the ones of one platform alone.
+_WINDOWS = frozenset(("_msi", "_overlapped", "_winapi", "_wmi", "msvcrt", "nt", "winreg", "winsound"))
+_POSIX = frozenset(
+    """_curses _curses_panel _dbm _gdbm _posixshmem _posixsubprocess fcntl grp nis ossaudiodev posix pwd readline
+    resource spwd syslog termios""".split()  # noqa: SIM905
+)
 _EXTENSION = re.compile(r"\.(?:so|pyd)\Z")
 # Editable projects (https://setuptools.pypa.io/en/latest/userguide/development_mode.html) name their packages
 # in a literal: {'package': '/folder/package'}
@@ -47,7 +53,8 @@ class Found(NamedTuple):
 class Finder:
     """Finds modules by name; remembers every folder that it lists."""
 
-    def __init__(self, search_path: Sequence[str], packages: Mapping[str, Package]) -> None:
+    def __init__(self, search_path: Sequence[str], packages: Mapping[str, Package], platform: str = "linux") -> None:
+        self._built_in = _BUILT_IN - (_POSIX if platform == "win32" else _WINDOWS)
         self.search_path = [entry for entry in search_path if entry]
         self.locations = {os.path.realpath(package.location) for package in packages.values() if package.location}
         self.gaps: List[Tuple[str, str]] = []
@@ -104,7 +111,7 @@ class Finder:
         if parent:
             package = self.find(parent)
             return self._in(package.folders, last, package.root) if package else None
-        if name in _BUILT_IN and not any(name + ".py" in self.names(entry) for entry in self.search_path):
+        if name in self._built_in and not any(name + ".py" in self.names(entry) for entry in self.search_path):
             found = self._in(self.search_path, name, None)
             return found or Found(None, compiled=True)
         mapped = self._mapped.get(name)

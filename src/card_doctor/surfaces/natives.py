@@ -14,10 +14,18 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from card_doctor.model import Package, Snapshot
-from card_doctor.model.surface import Assign, Bind, Class, Declare, From, Function, If, Import, Items, Stmt, Try, Words
 from card_doctor.surfaces.finder import Finder
+from card_doctor.surfaces.operations import (
+    SIZE_LIMIT,
+    Partial,
+    change_mapping,
+    change_sequence,
+    items_of,
+    wrapped,
+)
 from card_doctor.surfaces.values import (
     CONSTANTS,
+    MISSING,
     UNKNOWN,
     Instance,
     Mapping,
@@ -30,10 +38,9 @@ from card_doctor.surfaces.values import (
 )
 
 if TYPE_CHECKING:
-    from card_doctor.surfaces.evaluate import Follower, Frame
+    from card_doctor.surfaces.expressions import Expressions
+    from card_doctor.surfaces.following import Frame
 
-# Longer strings and sequences are data, not conditions.
-SIZE_LIMIT = 20_000
 _SEPARATORS = re.compile(r"[-_.]+")
 _VERSION_CLASSES = frozenset(
     ("Version", "LooseVersion", "StrictVersion", "NumpyVersion", "TorchVersion", "LegacyVersion")
@@ -52,13 +59,6 @@ class Fails(Exception):  # noqa: N818  what the followed code does
         self.error = error
         self.message = message
         self.provider = provider
-
-
-class Partial:
-    """A text of which parts are not known."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
 
 
 class Environment:
@@ -124,7 +124,7 @@ class Environment:
                 return UNKNOWN
         return UNKNOWN
 
-    def version_of_module(self, follower: Follower, module: Module, value: Any) -> Any:
+    def version_of_module(self, follower: Expressions, module: Module, value: Any) -> Any:
         """A package's `__version__`: as it says, else as it was installed."""
         if "." not in module.name:
             owners = self.owners(module.name)
@@ -148,7 +148,7 @@ class Environment:
             return Native(path)
         return None
 
-    def native_attribute(self, value: Native, name: str, follower: Follower) -> Any:
+    def native_attribute(self, value: Native, name: str, follower: Expressions) -> Any:
         path = f"{value.path}.{name}"
         if path in self.constants:
             return self.constants[path]
@@ -159,7 +159,7 @@ class Environment:
     # --- calls
 
     def known_call(
-        self, follower: Follower, function: Any, args: List[Any], keywords: Dict[str, Any]
+        self, follower: Expressions, function: Any, args: List[Any], keywords: Dict[str, Any]
     ) -> Optional[Known]:
         """A function of a package that is known by its name or by a convention of many."""
         name = function.stmt.name
@@ -176,7 +176,7 @@ class Environment:
 
     def call(  # noqa: PLR0917  as the follower's own
         self,
-        follower: Follower,
+        follower: Expressions,
         function: Any,
         args: List[Any],
         keywords: Dict[str, Any],
@@ -220,7 +220,7 @@ class Environment:
             return Native(path + "()")
         return run(self, follower, [follower.force(arg) for arg in args], keywords)
 
-    def import_by_name(self, follower: Follower, path: str, args: List[Any], frame: Frame, line: int) -> Any:
+    def import_by_name(self, follower: Expressions, path: str, args: List[Any], frame: Frame, line: int) -> Any:
         if not args or not isinstance(args[0], str) or not args[0]:
             return UNKNOWN
         name = args[0]
@@ -241,7 +241,7 @@ class Environment:
             return follower.modules.get(name.partition(".")[0], UNKNOWN)
         return module
 
-    def set_attribute(self, follower: Follower, args: List[Any], frame: Frame) -> Any:
+    def set_attribute(self, follower: Expressions, args: List[Any], frame: Frame) -> Any:
         target, name = follower.force(args[0]), follower.force(args[1]) if len(args) > 1 else UNKNOWN
         if isinstance(name, str) and len(args) > 2:
             follower.store_attribute(target, name, args[2])
@@ -251,9 +251,7 @@ class Environment:
             frame.module.dynamic = True  # perhaps sys.modules[__name__]
         return None
 
-    def get_attribute(self, follower: Follower, how: str, args: List[Any], frame: Frame, line: int) -> Any:
-        from card_doctor.surfaces.evaluate import MISSING  # noqa: PLC0415  it imports this module
-
+    def get_attribute(self, follower: Expressions, how: str, args: List[Any], frame: Frame, line: int) -> Any:
         target, name = follower.force(args[0]), follower.force(args[1])
         if not isinstance(name, str):
             return UNKNOWN
@@ -278,7 +276,7 @@ class Environment:
             return UNKNOWN if value is MISSING else value
         return UNKNOWN if how == "hasattr" else follower.get_attribute(target, name, frame, line)
 
-    def call_method(self, follower: Follower, method: Method, args: List[Any], keywords: Dict[str, Any]) -> Any:
+    def call_method(self, follower: Expressions, method: Method, args: List[Any], keywords: Dict[str, Any]) -> Any:
         value, name = method.value, method.name
         if isinstance(value, Sequence):
             return change_sequence(value, name, args, sure=follower.sure)
@@ -313,14 +311,14 @@ class Environment:
             return UNKNOWN  # it may ask for something else: is_vision_available is about Pillow
         return True
 
-    def is_loaded(self, follower: Follower, name: str) -> Any:
+    def is_loaded(self, follower: Expressions, name: str) -> Any:
         """Is the module in `sys.modules` by now?"""
         module = follower.modules.get(name)
         if module is not None and module.trusted:
             return UNKNOWN
         return module is not None and module.state != "new"
 
-    def item(self, follower: Follower, value: Any, index: Any) -> Any:
+    def item(self, follower: Expressions, value: Any, index: Any) -> Any:
         if isinstance(value, Mapping):
             if value is UNKNOWN or index is UNKNOWN or not isinstance(index, (*CONSTANTS, tuple)):
                 return UNKNOWN
@@ -340,7 +338,7 @@ class Environment:
                 return UNKNOWN
         return UNKNOWN
 
-    def compare(self, how: str, left: Any, right: Any, follower: Follower) -> Any:
+    def compare(self, how: str, left: Any, right: Any, follower: Expressions) -> Any:
         if how in {"is", "is not", "==", "!="} and (left is None or right is None):
             other = right if left is None else left
             truth = self._is_none(other)
@@ -397,10 +395,10 @@ def asked_by_name(function: str) -> Optional[str]:
 
 # --- functions of the interpreter, by their dotted names
 
-_Run = Callable[[Environment, "Follower", List[Any], Dict[str, Any]], Any]
+_Run = Callable[[Environment, "Expressions", List[Any], Dict[str, Any]], Any]
 
 
-def _find_spec(environment: Environment, follower: Follower, args: List[Any], keywords: Dict[str, Any]) -> Any:
+def _find_spec(environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
     name = args[0] if args else keywords.get("name")
     if not isinstance(name, str) or name.startswith("."):
         return UNKNOWN
@@ -413,7 +411,7 @@ def _find_spec(environment: Environment, follower: Follower, args: List[Any], ke
     return Native("spec") if found is not None else None
 
 
-def _version(environment: Environment, follower: Follower, args: List[Any], keywords: Dict[str, Any]) -> Any:
+def _version(environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
     name = args[0] if args else keywords.get("distribution_name")
     if not isinstance(name, str):
         return UNKNOWN
@@ -424,12 +422,22 @@ def _version(environment: Environment, follower: Follower, args: List[Any], keyw
     return package.version
 
 
-def _distribution(environment: Environment, follower: Follower, args: List[Any], keywords: Dict[str, Any]) -> Any:
+def _distribution(environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
     version = _version(environment, follower, args, keywords)
     return UNKNOWN if version is UNKNOWN else Mapping({"version": version})
 
 
-def _get_distribution(environment: Environment, follower: Follower, args: List[Any], keywords: Dict[str, Any]) -> Any:
+def _metadata(environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
+    """Of a distribution's METADATA only this is known; the name as it was asked for."""
+    version = _version(environment, follower, args, keywords)
+    if version is UNKNOWN:
+        return UNKNOWN
+    return Mapping({"name": args[0], "Name": args[0], "version": version, "Version": version}, exact=False)
+
+
+def _get_distribution(
+    environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]
+) -> Any:
     name = args[0] if args else None
     if not isinstance(name, str):
         return UNKNOWN
@@ -447,7 +455,7 @@ def _get_distribution(environment: Environment, follower: Follower, args: List[A
     return Mapping({"version": package.version})
 
 
-def _getenv(environment: Environment, follower: Follower, args: List[Any], keywords: Dict[str, Any]) -> Any:
+def _getenv(environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
     return args[1] if len(args) > 1 else keywords.get("default")
 
 
@@ -458,7 +466,7 @@ def _known(value: Any) -> bool:
 def _plainly(function: Callable[..., Any]) -> _Run:
     """A function of constants that has no effect."""
 
-    def run(environment: Environment, follower: Follower, args: List[Any], keywords: Dict[str, Any]) -> Any:
+    def run(environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
         values = []
         for arg in args:
             items = arg
@@ -481,7 +489,7 @@ def _plainly(function: Callable[..., Any]) -> _Run:
 
 
 def _make(kind: str) -> _Run:
-    def run(environment: Environment, follower: Follower, args: List[Any], keywords: Dict[str, Any]) -> Any:
+    def run(environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
         if not args:
             return Sequence(kind, []) if kind != "tuple" else ()
         items = items_of(args[0])
@@ -493,7 +501,7 @@ def _make(kind: str) -> _Run:
     return run
 
 
-def _dict(environment: Environment, follower: Follower, args: List[Any], keywords: Dict[str, Any]) -> Any:
+def _dict(environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
     out = Mapping(dict(keywords))
     if args:
         if isinstance(args[0], Mapping):
@@ -511,7 +519,7 @@ def _dict(environment: Environment, follower: Follower, args: List[Any], keyword
     return out
 
 
-def _map(environment: Environment, follower: Follower, args: List[Any], keywords: Dict[str, Any]) -> Any:
+def _map(environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
     items = items_of(args[1]) if len(args) == 2 else None
     if items is None:
         return UNKNOWN
@@ -523,7 +531,7 @@ def _map(environment: Environment, follower: Follower, args: List[Any], keywords
 
 
 def _quantify(kind: str) -> _Run:
-    def run(environment: Environment, follower: Follower, args: List[Any], keywords: Dict[str, Any]) -> Any:
+    def run(environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
         if len(args) != 1 or not isinstance(args[0], (Sequence, tuple)):
             return UNKNOWN
         items = args[0].items if isinstance(args[0], Sequence) else list(args[0])
@@ -537,7 +545,7 @@ def _quantify(kind: str) -> _Run:
     return run
 
 
-def _isinstance(environment: Environment, follower: Follower, args: List[Any], keywords: Dict[str, Any]) -> Any:
+def _isinstance(environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
     if len(args) != 2:
         return UNKNOWN
     value, kind = args
@@ -564,7 +572,7 @@ def _isinstance(environment: Environment, follower: Follower, args: List[Any], k
     return False if all(name.startswith("builtins.") for name in names) else UNKNOWN
 
 
-def _is_subclass(follower: Follower, one: Type, other: Type) -> bool:
+def _is_subclass(follower: Expressions, one: Type, other: Type) -> bool:
     todo, seen = [one], set()
     while todo:
         kind = todo.pop()
@@ -576,7 +584,7 @@ def _is_subclass(follower: Follower, one: Type, other: Type) -> bool:
     return False
 
 
-def _json_loads(environment: Environment, follower: Follower, args: List[Any], keywords: Dict[str, Any]) -> Any:
+def _json_loads(environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
     if not args or not isinstance(args[0], str) or len(args[0]) > SIZE_LIMIT:
         return UNKNOWN
     try:
@@ -586,7 +594,7 @@ def _json_loads(environment: Environment, follower: Follower, args: List[Any], k
 
 
 def _regex(how: str) -> _Run:
-    def run(environment: Environment, follower: Follower, args: List[Any], keywords: Dict[str, Any]) -> Any:
+    def run(environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
         if len(args) != 2 or not all(isinstance(arg, str) for arg in args) or keywords:
             return UNKNOWN
         pattern, text = args
@@ -608,18 +616,18 @@ def _regex(how: str) -> _Run:
 
 
 def _operator(how: str) -> _Run:
-    def run(environment: Environment, follower: Follower, args: List[Any], keywords: Dict[str, Any]) -> Any:
+    def run(environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
         return environment.compare(how, args[0], args[1], follower) if len(args) == 2 else UNKNOWN
 
     return run
 
 
-def _bool(environment: Environment, follower: Follower, args: List[Any], keywords: Dict[str, Any]) -> Any:
+def _bool(environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
     truth = follower.truth(args[0]) if args else False
     return UNKNOWN if truth is None else truth
 
 
-def _dir(environment: Environment, follower: Follower, args: List[Any], keywords: Dict[str, Any]) -> Any:
+def _dir(environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
     module = args[0] if len(args) == 1 else None
     if not isinstance(module, Module) or module.stars or module.dynamic:
         return UNKNOWN
@@ -627,7 +635,7 @@ def _dir(environment: Environment, follower: Follower, args: List[Any], keywords
     return Sequence("list", sorted(module.scope)) if known else UNKNOWN
 
 
-def _nothing(environment: Environment, follower: Follower, args: List[Any], keywords: Dict[str, Any]) -> Any:
+def _nothing(environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
     return None
 
 
@@ -639,7 +647,8 @@ _NATIVE_CALLS: Dict[str, _Run] = {
     "importlib_metadata.version": _version,
     "importlib.metadata.distribution": _distribution,
     "importlib_metadata.distribution": _distribution,
-    "importlib.metadata.metadata": _distribution,
+    "importlib.metadata.metadata": _metadata,
+    "importlib_metadata.metadata": _metadata,
     "pkg_resources.get_distribution": _get_distribution,
     "pkg_resources.require": _get_distribution,
     "os.environ.get": _getenv,
@@ -700,215 +709,3 @@ _COMPARISONS: Dict[str, Callable[[Any, Any], Any]] = {
     "is": operator.eq,
     "is not": operator.ne,
 }
-
-
-# --- operations on values
-
-
-def wrapped(value: Any, depth: int = 0) -> Any:
-    """A Python value as one that is followed."""
-    if isinstance(value, str):
-        return value if len(value) <= SIZE_LIMIT else UNKNOWN
-    if isinstance(value, (bool, int, float, type(None), Version)):
-        return value
-    if depth > 5 or not isinstance(value, (list, tuple, set, frozenset, dict)) or len(value) > SIZE_LIMIT:
-        return UNKNOWN
-    if isinstance(value, dict):
-        return Mapping({key: wrapped(item, depth + 1) for key, item in value.items()})
-    items = [wrapped(item, depth + 1) for item in value]
-    if isinstance(value, tuple) and all(isinstance(item, CONSTANTS) for item in items):
-        return tuple(items)
-    kind = "list" if isinstance(value, list) else "tuple" if isinstance(value, tuple) else "set"
-    return Sequence(kind, items)
-
-
-def items_of(value: Any) -> Optional[List[Any]]:
-    """The items that iterating gives, where all are known."""
-    if isinstance(value, Sequence):
-        return list(value.items) if value.exact else None
-    if isinstance(value, Mapping):
-        return list(value.items) if value.exact else None
-    if isinstance(value, (tuple, list)):
-        return list(value)
-    if isinstance(value, str) and len(value) < 1000:
-        return list(value)
-    return None
-
-
-def extend(value: Sequence, other: Any, *, sure: bool) -> None:
-    items = items_of(other)
-    if items is None or len(value.items) + len(items) > SIZE_LIMIT:
-        if isinstance(other, (Sequence,)):
-            value.items += other.items
-        value.exact = False
-    else:
-        value.items += items
-        value.exact = value.exact and (sure or not items)
-
-
-def change_sequence(value: Sequence, name: str, args: List[Any], *, sure: bool) -> Any:
-    if name in {"append", "add"} and len(args) == 1:
-        value.items.append(args[0])
-        value.exact = value.exact and sure
-        return None
-    if name in {"extend", "update"} and len(args) == 1:
-        extend(value, args[0], sure=sure)
-        return None
-    if name == "remove" and len(args) == 1 and sure and value.exact and args[0] in value.items:
-        value.items.remove(args[0])
-        return None
-    if name == "copy":
-        return Sequence(value.kind, list(value.items), exact=value.exact)
-    if name == "union":
-        out = Sequence(value.kind, list(value.items), exact=value.exact)
-        for arg in args:
-            extend(out, arg, sure=True)
-        return out
-    if name in {"index", "count", "isdisjoint", "issubset", "issuperset", "difference", "intersection"}:
-        return UNKNOWN
-    value.exact = False  # pop, sort, clear, …
-    return UNKNOWN
-
-
-def change_mapping(value: Mapping, name: str, args: List[Any], keywords: Dict[str, Any], *, sure: bool) -> Any:
-    if name == "get" and args and isinstance(args[0], (*CONSTANTS, tuple)):
-        if args[0] in value.items:
-            return value.items[args[0]]
-        return (args[1] if len(args) > 1 else None) if value.exact else UNKNOWN
-    if name == "items":
-        return Sequence("list", [Sequence("tuple", [k, v]) for k, v in value.items.items()], exact=value.exact)
-    if name == "keys":
-        return Sequence("list", list(value.items), exact=value.exact)
-    if name == "values":
-        return Sequence("list", list(value.items.values()), exact=value.exact)
-    if name == "copy":
-        return Mapping(dict(value.items), exact=value.exact)
-    if name == "update":
-        new = dict(keywords)
-        other = args[0] if args else None
-        if isinstance(other, Mapping):
-            new = {**other.items, **new}
-            value.exact = value.exact and other.exact
-        elif args:
-            value.exact = False
-        for key, item in new.items():
-            value.items[key] = item if sure or key not in value.items else UNKNOWN
-        value.exact = value.exact and (sure or not new)
-        return None
-    if name == "setdefault" and args and isinstance(args[0], (*CONSTANTS, tuple)):
-        value.exact = value.exact and sure
-        return value.items.setdefault(args[0], args[1] if len(args) > 1 else None)
-    if name == "pop" and sure and args and isinstance(args[0], (*CONSTANTS, tuple)) and value.exact:
-        return value.items.pop(args[0], args[1] if len(args) > 1 else UNKNOWN)
-    value.exact = False
-    return UNKNOWN
-
-
-def binary(how: str, left: Any, right: Any) -> Any:
-    if how == "+":
-        if isinstance(left, Sequence) or isinstance(right, Sequence):
-            out = Sequence(left.kind if isinstance(left, Sequence) else "list", list(items_of(left) or []))
-            out.exact = items_of(left) is not None
-            if isinstance(left, Sequence) and not left.exact:
-                out.items = list(left.items)
-            extend(out, right, sure=True)
-            return out
-        if isinstance(left, str) and isinstance(right, str):
-            return left + right if len(left) + len(right) < SIZE_LIMIT else UNKNOWN
-        if isinstance(left, tuple) and isinstance(right, tuple):
-            return left + right if len(left) + len(right) < SIZE_LIMIT else UNKNOWN
-        if isinstance(left, (str, Partial)) and isinstance(right, (str, Partial)):
-            return Partial("".join(part if isinstance(part, str) else part.text for part in (left, right)))
-    if how == "%" and isinstance(left, str):
-        return Partial(left)
-    numbers = (int, float)
-    if isinstance(left, numbers) and isinstance(right, numbers) and max(abs(left), abs(right)) < 1e12:
-        try:
-            if how == "+":
-                return left + right
-            if how == "-":
-                return left - right
-            if how == "*":
-                return left * right
-        except (ArithmeticError, ValueError):
-            return UNKNOWN
-    return UNKNOWN
-
-
-def cut(value: Any, lower: Any, upper: Any) -> Any:
-    if lower is UNKNOWN or upper is UNKNOWN or not all(isinstance(x, (int, type(None))) for x in (lower, upper)):
-        return UNKNOWN
-    if isinstance(value, (str, tuple)):
-        return value[lower:upper]
-    if isinstance(value, Sequence) and value.exact:
-        return Sequence(value.kind, value.items[lower:upper])
-    return UNKNOWN
-
-
-_VERSION_PARTS = frozenset(
-    (
-        "major",
-        "minor",
-        "micro",
-        "release",
-        "base_version",
-        "public",
-        "local",
-        "is_prerelease",
-        "is_devrelease",
-        "pre",
-        "dev",
-    )
-)
-_INFO_PARTS = {"major": 0, "minor": 1, "micro": 2, "releaselevel": 3}
-
-
-def attribute(value: Any, name: str) -> Any:
-    """An attribute of a value that is followed."""
-    if isinstance(value, Version):
-        return wrapped(getattr(value, name)) if name in _VERSION_PARTS else UNKNOWN
-    if isinstance(value, (str, Sequence)):
-        return Method(value, name)
-    if isinstance(value, Mapping):
-        if name == "version" and set(value.items) == {"version"}:
-            return value.items["version"]  # a distribution's
-        return Method(value, name)
-    if isinstance(value, tuple):
-        if name in _INFO_PARTS and len(value) == 5:
-            return value[_INFO_PARTS[name]]
-        return Method(value, name)
-    return UNKNOWN
-
-
-def names_of(body: List[Stmt]) -> Tuple[List[str], List[Tuple[int, str]]]:
-    """What a module defines by its text alone: its `__all__`, else the public names that any branch binds; and
-    what it imports by star.
-    """
-    names: List[str] = []
-    stars: List[Tuple[int, str]] = []
-    todo: List[List[Stmt]] = [body]
-    while todo:
-        for stmt in todo.pop():
-            if isinstance(stmt, Assign):
-                if stmt.target == "__all__" and isinstance(stmt.value, Words):
-                    return stmt.value.items, []
-                if isinstance(stmt.target, str):
-                    names.append(stmt.target)
-                elif isinstance(stmt.target, Items):
-                    names += [item for item in stmt.target.items if isinstance(item, str)]
-            elif isinstance(stmt, (Function, Class, Declare)):
-                names.append(stmt.name)
-            elif isinstance(stmt, Bind):
-                names += stmt.names
-            elif isinstance(stmt, Import):
-                names.append(stmt.alias or stmt.module.partition(".")[0])
-            elif isinstance(stmt, From):
-                if stmt.names[0][0] == "*":
-                    stars.append((stmt.level, stmt.module))
-                else:
-                    names += [alias or name for name, alias in stmt.names]
-            elif isinstance(stmt, If):
-                todo += [stmt.body, stmt.orelse]
-            elif isinstance(stmt, Try):
-                todo += [stmt.body, stmt.orelse, stmt.final, *(handler.body for handler in stmt.handlers)]
-    return [name for name in names if not name.startswith("_")], stars

@@ -68,16 +68,27 @@ _FUNCTION = re.compile(
 )
 _EXTENDS = (b"sys.modules", b"meta_path", b"__path__", b"path_hooks")
 _SETS = re.compile(rb"setattr\(\s*([A-Za-z_][A-Za-z0-9_]*)\s*,")
+_GLOBAL = re.compile(rb"\bglobal[ \t]+([A-Za-z_][\w, \t]*)")
+_ONE_GLOBAL = re.compile(rb"globals\(\)\[[\"'](\w+)[\"']\]\s*=[^=]")
+# Names that are written to globals(), handed to someone with it, or bound by a program in a string.
+_WRITES_GLOBALS = re.compile(
+    rb"globals\(\)(?:\[(?![\"']\w+[\"']\])[^\]\n]*\]\s*=[^=]|\.(?:update|setdefault)\b)"
+    rb"|^[ \t]*\w+[ \t]*=[ \t]*globals\(\)[ \t]*$|[\w.]\(globals\(\)|\bexec_?\([\"']",
+    re.MULTILINE,
+)
+# A module's `__getattr__` keeps there what it found: that is followed instead.
+_GETATTR = re.compile(rb"^def __getattr__\(.*?(?=^[^\s#)]|\Z)", re.MULTILINE | re.DOTALL)
 # Syntax by the Python that brought it; only a text that shows one is parsed whole for an older Python. Each
-# begins with a literal, which makes the search fast.
-_NEW_SYNTAX: Tuple[Tuple[Tuple[int, int], re.Pattern[bytes]], ...] = (
-    ((3, 8), re.compile(rb":=")),
-    ((3, 8), re.compile(rb", */[,)\n]")),
-    ((3, 10), re.compile(rb"match [^\n]*:[ \t]*(?:#[^\n]*)?\n\s*case ")),
-    ((3, 11), re.compile(rb"except[ \t]*\*")),
-    ((3, 12), re.compile(rb"type [A-Za-z_]\w*(?:\[[^\n]*\])? *= ")),
-    ((3, 12), re.compile(rb"def \w+\[")),
-    ((3, 12), re.compile(rb"class \w+\[")),
+# has a mark that is sought first.
+_NEW_SYNTAX: Tuple[Tuple[Tuple[int, int], bytes, re.Pattern[bytes]], ...] = (
+    ((3, 8), b":=", re.compile(rb":=")),
+    ((3, 8), b"/", re.compile(rb", */[,)\n]")),
+    ((3, 10), b"case ", re.compile(rb"match [^\n]*:[ \t]*(?:#[^\n]*)?\n\s*case ")),
+    ((3, 11), b"except*", re.compile(rb"except\*")),
+    ((3, 11), b"except *", re.compile(rb"except \*")),
+    ((3, 12), b"type ", re.compile(rb"type [A-Za-z_]\w*(?:\[[^\n]*\])? *= ")),
+    ((3, 12), b"[", re.compile(rb"def \w+\[")),
+    ((3, 12), b"[", re.compile(rb"class \w+\[")),
 )
 
 
@@ -112,7 +123,20 @@ def read_module(source: bytes, python: Tuple[int, int]) -> ModuleSurface:
         for stmt in tree.body
     )
     sets = sorted({name.decode() for name in _SETS.findall(source)}) if b"setattr(" in source else []
-    return ModuleSurface(body, eager, any(mark in source for mark in _EXTENDS), sets)
+    late, writes = _late_names(source)
+    return ModuleSurface(body, eager, any(mark in source for mark in _EXTENDS), sets, late, writes)
+
+
+def _late_names(source: bytes) -> Tuple[List[str], bool]:
+    """The names that functions may bind in their module, and whether they may bind others."""
+    late: Set[bytes] = set()
+    if b"global " in source:
+        late.update(name.strip() for names in _GLOBAL.findall(source) for name in names.split(b","))
+    if b"globals()" not in source and b"exec" not in source:
+        return sorted(name.decode() for name in late), False
+    late.update(_ONE_GLOBAL.findall(source))
+    writes = _WRITES_GLOBALS.search(_GETATTR.sub(b"", source)) is not None
+    return sorted(name.decode() for name in late), writes
 
 
 def read_function(source: bytes, first: int, last: int) -> FunctionSurface:
@@ -176,7 +200,7 @@ def _tree(source: bytes) -> ast.Module:
 
 
 def _check_syntax(source: bytes, python: Tuple[int, int]) -> None:
-    if all(python >= since or not pattern.search(source) for since, pattern in _NEW_SYNTAX):
+    if not any(python < since and mark in source and pattern.search(source) for since, mark, pattern in _NEW_SYNTAX):
         return
     try:
         ast.parse(source, feature_version=max(python, (3, 7)))

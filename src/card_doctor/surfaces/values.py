@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, FrozenSet, List, Optional, Tuple
 
 from card_doctor.model.surface import Class, Function, ModuleSurface
 from card_doctor.surfaces.finder import Found
@@ -15,7 +15,15 @@ class _Unknown:
         return "UNKNOWN"
 
 
+class _Missing:
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
 UNKNOWN: Any = _Unknown()
+MISSING: Any = _Missing()  # of a name that a module surely does not have
 CONSTANTS = (str, int, float, bool, type(None))
 
 
@@ -32,7 +40,7 @@ class Module:
         "lazy",
         "lazy_stars",
         "name",
-        "pseudo",
+        "replaced",
         "scope",
         "stars",
         "state",
@@ -58,6 +66,7 @@ class Module:
         self.dynamic = False  # it binds names that can't be known
         self.failure: Any = None
         self.stars: List[Module] = []
+        self.replaced = False  # by an object of its own class, whose private attributes are not known
         self.lazy: Optional[Dict[str, Tuple[str, str]]] = None
         self.typing: Dict[str, Tuple[str, str]] = {}
         self.typing_stars: List[str] = []
@@ -132,12 +141,20 @@ class Native:
 class Sequence:
     """`exact` is False where there may be other items."""
 
-    __slots__ = ("exact", "items", "kind")
+    __slots__ = ("_words", "exact", "items", "kind")
 
     def __init__(self, kind: str, items: List[Any], *, exact: bool = True) -> None:
         self.kind = kind
         self.items = items
         self.exact = exact
+        self._words: Tuple[int, Optional[FrozenSet[str]]] = (-1, None)
+
+    def words(self) -> Optional[FrozenSet[str]]:
+        """The items, where all are strings: an `__all__` is asked for every name that is looked up through it."""
+        if self._words[0] != len(self.items):
+            plain = all(isinstance(item, str) for item in self.items)
+            self._words = (len(self.items), frozenset(self.items) if plain else None)
+        return self._words[1]
 
 
 class Mapping:

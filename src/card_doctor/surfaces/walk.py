@@ -12,11 +12,12 @@ from card_doctor.model import Package, Snapshot
 from card_doctor.model.derived import Derived, Need, Step
 from card_doctor.model.surface import Function, FunctionSurface, ModuleSurface
 from card_doctor.surfaces.distributions import Distributions
-from card_doctor.surfaces.evaluate import Failure, Follower, Frame, Row, TooMuch
 from card_doctor.surfaces.files import Surfaces
 from card_doctor.surfaces.finder import Finder
+from card_doctor.surfaces.following import Failure, Frame, Row, TooMuch
 from card_doctor.surfaces.natives import Environment
 from card_doctor.surfaces.source import DoesNotParse, Unreadable, read_module
+from card_doctor.surfaces.statements import Follower
 from card_doctor.surfaces.values import Module
 
 T = TypeVar("T")
@@ -111,7 +112,9 @@ class _Walk:
     def __init__(self, snapshot: Snapshot) -> None:
         assert snapshot.python is not None  # noqa: S101  for the type checker
         self.snapshot = snapshot
-        self.finder = Finder(snapshot.python.search_path, snapshot.packages)
+        self.finder = Finder(
+            snapshot.python.search_path, snapshot.packages, snapshot.python.markers.get("sys_platform", "linux")
+        )
         self.distributions = Distributions(snapshot.packages)
         self.environment = Environment(snapshot, self.finder, self.distributions.owners)
         self.gaps: Dict[str, str] = {}
