@@ -14,12 +14,15 @@ from card_doctor.errors import CardError, UsageError
 from card_doctor.knowledge import Matrices
 from card_doctor.model import (
     Accelerator,
+    Binaries,
     Card,
     Case,
     Counts,
+    Derived,
     Document,
     Environment,
     Finding,
+    Gap,
     JoinedRemedy,
     Machine,
     Policy,
@@ -56,6 +59,7 @@ def run(
     gpus: Sequence[str] = (),
     driver: Optional[str] = None,
     policy: Optional[Policy] = None,
+    script: Optional[str] = None,
     matrices: Sequence[Path] = (),
     timeout: float = 20.0,
     offline: bool = False,
@@ -64,9 +68,9 @@ def run(
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Document:
     """Judge every card (None: the environment alone) for every machine. `timeout` is in seconds, for a foreign
-    interpreter, and once more for the torch in it, which is imported and tried if `deep`; `offline` keeps from asking
-    the hub; `progress` is told how many cards are done. Raises CardDoctorError where no answer can be given; of many
-    cards, one that can't be read gets a report that says so.
+    interpreter, and once more for the torch in it, which is imported and tried if `deep`; what the training `script`
+    imports is judged too; `offline` keeps from asking the hub; `progress` is told how many cards are done. Raises
+    CardDoctorError where no answer can be given; of many cards, one that can't be read gets a report that says so.
     """
     policy = policy or Policy()
     knowledge = Matrices(matrices)
@@ -79,6 +83,7 @@ def run(
         hardware=not gpus,
         deep=deep,
     )
+    snapshot, files = read_files(snapshot, script)
     alternatives = machines(snapshot, gpus, driver, knowledge)
     checks = all_checks()
     kept = Kept()
@@ -95,7 +100,7 @@ def run(
                 reports.append(_unreadable(reference, error))
                 continue
         for machine in alternatives:
-            case = Case(snapshot, with_precision(machine, card, policy), policy, knowledge, card)
+            case = Case(snapshot, with_precision(machine, card, policy), policy, knowledge, card, *files)
             reports.append(judge(case, checks, kept))
     counts = _count(reports)
     return Document(
@@ -144,6 +149,24 @@ def look(
     return msgspec.structs.replace(
         snapshot, driver=driver, driver_cuda=driver_cuda, accelerators=accelerators, gaps=(*read, *gaps)
     )
+
+
+def read_files(
+    snapshot: Snapshot, script: Optional[str] = None
+) -> Tuple[Snapshot, Tuple[Optional[Binaries], Optional[Derived]]]:
+    """What the installed files say, and the snapshot with what could not be read of them."""
+    from card_doctor.surfaces.derive import read_installed_files  # noqa: PLC0415
+
+    try:
+        files = read_installed_files(snapshot, script)
+    except Exception as error:  # noqa: BLE001  the rest of the report must not be lost with it
+        if isinstance(error, OSError) and script is not None and error.filename == script:
+            raise UsageError(f"{script}: can't be read: {error.strerror}") from None
+        gap = Gap("installed files", "failed", f"{type(error).__name__}: {error}")
+        return msgspec.structs.replace(snapshot, gaps=(*snapshot.gaps, gap)), (None, None)
+    if files is None:
+        return snapshot, (None, None)
+    return msgspec.structs.replace(snapshot, gaps=(*snapshot.gaps, *files.gaps())), (files.binaries, files.derived)
 
 
 def judge(case: Case, checks: Sequence[CheckInfo], kept: Optional[Kept] = None) -> Report:

@@ -41,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     match: Match = "compatible"
     select: Texts = ()
     ignore: Tuple[Union[str, IgnoreSetting], ...] = ()
+    script: Optional[str] = None
     fail_on: FailOn = "error"
     format: Format = "text"
     output: Texts = ()
@@ -126,6 +127,7 @@ def _from(directory: Path, settings: Settings) -> Settings:
         if settings.python and (directory / settings.python).exists()
         else settings.python,
         environment=resolved(settings.environment) if settings.environment else None,
+        script=resolved(settings.script) if settings.script else None,
         matrices=tuple(map(resolved, settings.matrices)),
         output=tuple(_output_from(directory, output) for output in settings.output),
     )

@@ -41,7 +41,7 @@ def judged(check, *installed, surfaces=(), loader=None, reached=None, known=None
 @pytest.mark.parametrize("check", [checks.numpy_abi, checks.python_abi, checks.library_missing, checks.torch_abi])
 def test_where_no_compiled_file_was_read_nothing_is_asked(check):
     with pytest.raises(NotApplicable):
-        list(check(case(package("torch", "1.9.1"), package("numpy", "2.0.2"))))
+        list(check(case(package("torch", "1.9.1"), package("numpy", "2.0.2"), source="pip-inspect")))
 
 
 # --- numpy --------------------------------------------------------------------------------------------------------

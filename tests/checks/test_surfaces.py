@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from card_doctor.checks import surfaces
-from card_doctor.model import NotApplicable, Package
+from card_doctor.model import NotApplicable, Package, Release, Unknown
 from card_doctor.model.derived import Derived, Need, Step
-from made import case
+from made import Known, case
 
 DATASETS = Need(
     kind="missing-name",
@@ -46,14 +46,19 @@ CHECKS = {
 }
 
 
-def findings(*needs: Need, packages: Optional[Dict[str, Package]] = None, of: Optional[Need] = None) -> Any:
+def findings(
+    *needs: Need,
+    packages: Optional[Dict[str, Package]] = None,
+    of: Optional[Need] = None,
+    releases: Optional[Dict[str, Dict[str, Release]]] = None,
+) -> Any:
     installed = {}
     for need in needs:
         installed[need.importer] = need.importer_version
         if need.provider and need.provider_version:
             installed[need.provider] = need.provider_version
     found = {name: Package(name, version) for name, version in installed.items()}
-    judged = case(*{**found, **(packages or {})}.values())
+    judged = case(*{**found, **(packages or {})}.values(), known=Known(told_releases=releases or {}))
     judged = msgspec.structs.replace(judged, derived=Derived(installed=installed, needs=needs))
     return list(CHECKS[(of or needs[0]).kind](judged))
 
@@ -103,7 +108,7 @@ def test_only_what_surely_stops_the_loop_breaks(need, sure, loop, breaks, severi
 
 def test_a_missing_module():
     (finding,) = findings(NO_MODULE)
-    assert (finding.id, finding.subject, finding.found) == ("packages/missing-module", "pkg-resources", None)
+    assert (finding.id, finding.subject, finding.found) == ("packages/missing-module", "setuptools", None)
     assert finding.message == (
         "torch 1.10.1 imports pkg_resources (torch/torch_version.py:3), and nothing that is installed provides it"
     )
@@ -158,5 +163,25 @@ def test_a_changed_set_is_not_judged_by_old_files():
 
 
 def test_without_files_there_is_nothing_to_ask():
+    judged = case(Package("torch", "1.9.1"), source="pip-inspect")
     with pytest.raises(NotApplicable):
+        list(surfaces.missing_name(judged))
+
+
+def test_files_of_an_interpreter_that_could_not_be_read_are_unknown():
+    with pytest.raises(Unknown):
         list(surfaces.missing_name(case(Package("torch", "1.9.1"))))
+
+
+def test_without_a_requirement_the_way_out_is_what_was_there_when_the_importer_came_out():
+    releases = {
+        "datasets": {"2.1.0": Release("2.1.0", "2022-04-14")},
+        "pyarrow": {
+            version: Release(version, date)
+            for version, date in {"6.0.1": "2021-11-18", "7.0.0": "2022-02-03", "21.0.0": "2025-07-18"}.items()
+        },
+    }
+    assert [one.requirement for one in findings(DATASETS, releases=releases)[0].remedies] == ["pyarrow<=7.0.0"]
+    older = msgspec.structs.replace(DATASETS, provider_version="6.0.1")
+    assert [one.requirement for one in findings(older, releases=releases)[0].remedies] == ["pyarrow>=7.0.0"]
+    assert findings(DATASETS)[0].remedies == ()

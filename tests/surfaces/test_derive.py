@@ -13,7 +13,7 @@ import pytest
 from card_doctor.environment import read_interpreter
 from card_doctor.model import Snapshot
 from card_doctor.surfaces import cache as store
-from card_doctor.surfaces.derive import derive
+from card_doctor.surfaces.derive import read_installed_files
 from installed import environment, install
 
 BROKEN = {"torch==1.0": {"torch/__init__.py": "import lib\nx = lib.gone"}, "lib==2.0": {"lib/__init__.py": ""}}
@@ -21,6 +21,11 @@ BROKEN = {"torch==1.0": {"torch/__init__.py": "import lib\nx = lib.gone"}, "lib=
 
 def broken(tmp_path) -> Snapshot:
     return environment(tmp_path / "site", BROKEN)
+
+
+def derive(snapshot, script=None):
+    files = read_installed_files(snapshot, script)
+    return files and files.derived
 
 
 def names(snapshot):

@@ -3,8 +3,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from card_doctor.model import BinarySurface, Package, Platform
-from card_doctor.surfaces.loader import gaps, read_binaries
+from card_doctor.model import BinarySurface, Derived, Package, Platform
+from card_doctor.surfaces.derive import Files
+from card_doctor.surfaces.loader import read_binaries
 from compiled import compiled, distribution, on_linux
 from made import LINUX, PYTHON, snapshot
 
@@ -53,11 +54,15 @@ def test_it_looks_where_the_environment_the_interpreter_and_the_files_say(tmp_pa
     assert {"liba.so.1", "libb.so.2", "libc3.so.3"} <= loader.libraries
 
 
+def gaps_of(binaries):
+    return list(Files(Derived(), binaries).gaps())
+
+
 @pytest.mark.parametrize("platform", [None, Platform("Darwin", "arm64"), Platform("Linux", "x86_64", ("musl", "1.2"))])
 def test_another_loader_is_not_known_and_that_is_said(platform):
     binaries = read_binaries(environment(platform=platform))
     assert binaries.loader is None
-    assert [gap.fact for gap in gaps(binaries)] == ["shared libraries"]
+    assert [gap.fact for gap in gaps_of(binaries)] == ["shared libraries"]
 
 
 @pytest.fixture
@@ -94,14 +99,14 @@ def test_without_torch_or_with_a_torch_that_can_not_be_read_nothing_is_said(tmp_
     (tmp_path / "torch/lib/libtorch_cpu.so").write_bytes(b"\x7fELF")
     binaries = read_binaries(environment(torch, vision))
     assert binaries.loader.unresolved == ()
-    assert [(gap.fact, gap.reason) for gap in gaps(binaries)] == [("compiled files of torch", "failed")]
+    assert [(gap.fact, gap.reason) for gap in gaps_of(binaries)] == [("compiled files of torch", "failed")]
 
 
 def test_gaps_are_one_a_distribution(tmp_path):
     for name in ("a", "b", "c"):
         (tmp_path / "spam").mkdir(exist_ok=True)
         (tmp_path / f"spam/{name}.pyd").write_bytes(b"MZ")
-    (gap,) = gaps(read_binaries(environment(distribution(tmp_path, "spam"), platform=LINUX)))
+    (gap,) = gaps_of(read_binaries(environment(distribution(tmp_path, "spam"), platform=LINUX)))
     assert (gap.fact, gap.detail) == (
         "compiled files of spam",
         "spam/a.pyd (and 2 more): it is a PE file: these are not read",

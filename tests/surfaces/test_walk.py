@@ -596,3 +596,44 @@ def test_no_name_of_the_standard_library_is_taken_for_missing(tmp_path):
     takes = "\n".join(f"from {name} import {taken}" for name in real for taken in real[name] if taken.isidentifier())
     assert told(needs(tmp_path / "site", takes, here)) == []
     assert len(takes) > 100_000
+
+
+def test_what_the_loop_imports_for_sure_is_reached(tmp_path):
+    """Under a condition, in a `try`, or by a function that nobody calls: perhaps, so not."""
+    site = tmp_path / "site"
+    app = """
+import a
+try:
+    import b
+except ImportError:
+    pass
+import os
+if os.environ.get("MODE"):
+    import c
+def later():
+    import d
+def now():
+    import e
+now()
+"""
+    packages: Dict[str, Files] = {"torch==1.9.1": {"torch/__init__.py": app}}
+    packages.update({f"{name}==1.0": {f"{name}/__init__.py": f"import {name}{name}"} for name in "abcde"})
+    packages.update({f"{name}{name}==1.0": {f"{name}{name}.py": ""} for name in "abcde"})
+    derived, _ = walk(environment(site, packages))
+    assert derived.reached == ("a", "aa", "e", "ee", "torch")
+
+
+@pytest.mark.parametrize(
+    ("script", "told_"),
+    [
+        ("from lib import gone\n", [("missing-name", "train.py", "gone")]),
+        ("def f(:\n", [("enforced", "train.py", "")]),
+        ("from lib import thing\n", []),
+    ],
+)
+def test_a_training_script_is_followed_too(tmp_path, script, told_):
+    path = tmp_path / "train.py"
+    path.write_text(script)
+    snapshot = environment(tmp_path / "site", {"torch==1.9.1": {"torch/__init__.py": ""}, "lib==2.0": LIBRARY})
+    derived, _ = walk(snapshot, str(path))
+    assert [(need.kind, need.importer, need.name) for need in derived.needs] == told_

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Iterator, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, Iterator, Mapping, NamedTuple, Optional, Tuple
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from card_doctor.checks.registry import check
-from card_doctor.checks.requirements import Declared, holds, requirements_of
+from card_doctor.checks.requirements import Declared, holds, readable, requirements_of
 from card_doctor.model import (
     Binaries,
     BinarySurface,
@@ -20,7 +20,6 @@ from card_doctor.model import (
     NumpyApi,
     Package,
     Python,
-    Release,
     Remedy,
     Snapshot,
 )
@@ -31,6 +30,9 @@ _STANDARD: Mapping[str, Tuple[str, ...]] = {"torch": ("torch",), "datasets": ("p
 # library is its own affair.
 _NOT_OURS = re.compile(r"lib(?:cuda|nvcuvid|nvidia-[\w-]+|python[\w.]+)\.so")
 _STDCXX = "libstdc++.so.6"
+
+# Beside what a check of compiled files looks at.
+_PROVIDERS: Mapping[str, Tuple[str, ...]] = {"packages/numpy-abi": ("numpy",), "packages/torch-abi": ("torch",)}
 
 _NUMPY_EVIDENCE = (
     "https://numpy.org/doc/2.0/dev/depending_on_numpy.html#numpy-2-abi-handling",
@@ -92,7 +94,7 @@ def numpy_range(surface: BinarySurface) -> str:
 def numpy_misfits(snapshot: Snapshot, surfaces: Mapping[str, BinarySurface]) -> Iterator[Misfit]:
     """The distributions that were compiled for another NumPy than the installed one."""
     numpy = snapshot.packages.get("numpy")
-    installed = _version(numpy)
+    installed = readable(numpy.version) if numpy else None
     if numpy is None or installed is None:
         return
     for importer, surface in _installed(snapshot, surfaces):
@@ -326,7 +328,7 @@ def _for_torch(case: Case, importer: Package, torch: Package) -> Iterator[Remedy
     fitting = [
         version
         for release in case.knowledge.releases(importer.name).values()
-        for version in [_version(release)]
+        for version in [readable(release.version)]
         if version
         and any(
             "==" in str(declared.specifier) and holds(declared, torch.version)
@@ -365,16 +367,10 @@ def _finding(check_id: str, case: Case, misfit: Misfit, **facts: Any) -> Finding
         severity="error" if breaks == "yes" else "warning",
         breaks=breaks,
         details=misfit.details,
+        between=(misfit.importer.name, *_PROVIDERS.get(check_id, ())),
         **facts,
     )
 
 
 def _and_more(names: Tuple[str, ...]) -> str:
     return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
-
-
-def _version(package: Union[Package, Release, None]) -> Optional[Version]:
-    try:
-        return Version(package.version) if package else None
-    except InvalidVersion:
-        return None

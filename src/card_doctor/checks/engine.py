@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
+from card_doctor.checks.causes import one_a_cause
 from card_doctor.checks.registry import CheckInfo
 from card_doctor.model import (
+    BREAKS,
     SEVERITIES,
     Case,
     CheckResult,
@@ -21,7 +23,6 @@ from card_doctor.model import (
 )
 from card_doctor.model.report import Matches, Trains
 
-BREAKS = ("yes", "maybe", "no")
 # The families whose facts decide whether training runs.
 DECISIVE = ("packages", "python", "accelerator", "amp")
 # The families that ask for no card: of one environment and machine, what they find is the same beside every card.
@@ -67,8 +68,7 @@ def run(
                 continue
         findings += found
         results.append(result)
-    findings.sort(key=order)
-    return findings, results
+    return sorted(one_a_cause(findings), key=order), results
 
 
 def _run_once(check: CheckInfo, case: Case, known: Known) -> Tuple[List[Finding], CheckResult]:

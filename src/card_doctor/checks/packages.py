@@ -69,6 +69,7 @@ def declared_requirement(case: Case) -> Iterator[Finding]:
 
 def _declared_finding(case: Case, name: str, violations: List[_Violation]) -> Finding:
     violations = sorted(violations, key=lambda violation: not _is_enforced(case, violation))
+    looked = _followed(case)
     first = violations[0]
     enforced = _is_enforced(case, first)
     package = case.snapshot.packages.get(name)
@@ -84,12 +85,26 @@ def _declared_finding(case: Case, name: str, violations: List[_Violation]) -> Fi
         + (f" (so do {others} others)" if others > 1 else " (so does 1 other)" if others else ""),
         because=f"{first.by.name} compares this itself when it is imported, and stops."
         if enforced
+        else _LOOKED
+        if looked
         else "Its authors declare it; nothing shows that training fails without it.",
-        breaks="yes" if enforced else "maybe",
+        breaks="yes" if enforced else "no" if looked else "maybe",
         evidence=enforced.evidence if enforced else (),
         remedies=(Remedy("pin" if package else "install", _joined(name, violations)),),
         details=tuple(f"{v.by.name} {v.by.version} requires {v.declared.text}" for v in violations[1:]),
+        between=(*dict.fromkeys(violation.by.name for violation in violations), name),
     )
+
+
+_LOOKED = (
+    "Its authors declare it; the installed files were followed through the training loop, and nothing there asks for "
+    "it or lacks what it takes from it."
+)
+
+
+def _followed(case: Case) -> bool:
+    """Was everything that the training loop runs followed, so that a requirement which matters shows by itself?"""
+    return case.derived is not None and not case.derived.gaps
 
 
 def _joined(name: str, violations: List[_Violation]) -> str:
@@ -121,6 +136,7 @@ def soft_requirement(case: Case) -> Iterator[Finding]:
     Remedy: install a release in the range.
     """
     installed = _installed(case)
+    looked = _followed(case)
     for package in installed.values():
         missed: Dict[str, Declared] = {}
         for declared in _soft(package, case, installed):
@@ -136,9 +152,11 @@ def soft_requirement(case: Case) -> Iterator[Finding]:
                 needs=str(declared.specifier),
                 message=f"{package.name} {package.version} [{declared.extra}] wants {name}{declared.specifier}, "
                 f"and {name} {here} is installed",
-                because=f"It is declared for the extra `{declared.extra}` alone: checkers of requirements don't look.",
-                breaks="maybe",
+                because=f"It is declared for the extra `{declared.extra}` alone: checkers of requirements don't look."
+                + (f" {_LOOKED}" if looked else ""),
+                breaks="no" if looked else "maybe",
                 remedies=(Remedy("pin", f"{name}{declared.specifier}"),),
+                between=(package.name, name),
             )
 
 
@@ -211,6 +229,7 @@ def _hazard_finding(one: Hazard, packages: Dict[str, Package]) -> Finding:
         evidence=one.evidence,
         remedies=tuple(_remedy(text, packages) for text in one.remedies),
         details=(f"fails with: {one.symptom}",),
+        between=(*one.when, *one.missing),
     )
 
 

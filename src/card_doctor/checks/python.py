@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Iterable, Iterator, List, Sequence, Tuple
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from card_doctor.checks.card import place
 from card_doctor.checks.registry import check
+from card_doctor.checks.requirements import readable
 from card_doctor.checks.versions import rows
 from card_doctor.knowledge.releases import (
     MINORS,
@@ -100,17 +101,10 @@ def _stated(case: Case, skip: Iterable[str]) -> Iterator[Tuple[str, Version, Rel
 
 
 def _known(case: Case, name: str, text: str) -> Iterator[Tuple[str, Version, Release]]:
-    version = _version(text)
+    version = readable(text)
     release = find_release(case.knowledge.releases(name), version) if version else None
     if version is not None and release is not None:
         yield name, version, release
-
-
-def _version(text: str) -> Optional[Version]:
-    try:
-        return Version(text)
-    except InvalidVersion:  # a range, or what only a person can read
-        return None
 
 
 def _weight(version: Version, release: Release, python: Python) -> Tuple[Breaks, Severity]:
@@ -178,7 +172,7 @@ def no_release(case: Case) -> Iterator[Finding]:
     levels = {row.distribution: row.level for row in rows(case)}
     for name, stated in card.versions.items():
         releases = case.knowledge.releases(name)
-        version = _version(stated)
+        version = readable(stated)
         if version is None or levels.get(name) in STANDS_IN or find_release(releases, version):
             continue
         nearest = nearest_release(releases, version)
@@ -227,7 +221,7 @@ def requires_python(case: Case) -> Iterator[Finding]:
 
 def _allowing(case: Case, package: Package, python: Python) -> Tuple[Remedy, ...]:
     """The nearest release that allows this Python, where one is known."""
-    here = _version(package.version)
+    here = readable(package.version)
     known = [
         Version(release.version)
         for release in case.knowledge.releases(package.name).values()

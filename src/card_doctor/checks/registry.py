@@ -42,11 +42,17 @@ def check(check_id: str, *, severity: Severity) -> Callable[[Function], Function
 
 
 def all_checks() -> Tuple[CheckInfo, ...]:
-    """Every check that is asked, by family in the order of `FAMILIES`, then as written in its module. (What surfaces/
-    derives from installed files has its checks in `surfaces` and `binaries`; nothing reads those files for a case yet.)
-    """
-    from card_doctor.checks import accelerator, amp, card, deep, packages, python, versions  # noqa: PLC0415
+    """Every check, by family in the order of `FAMILIES`, then as written in its module."""
+    from card_doctor.checks import (  # noqa: F401, PLC0415
+        accelerator,
+        amp,
+        binaries,
+        card,
+        deep,
+        packages,
+        python,
+        surfaces,
+        versions,
+    )
 
-    asked = {module.__name__ for module in (accelerator, amp, card, deep, packages, python, versions)}
-    found = (info for info in _checks.values() if info.function.__module__ in asked)
-    return tuple(sorted(found, key=lambda info: FAMILIES.index(info.family)))
+    return tuple(sorted(_checks.values(), key=lambda info: FAMILIES.index(info.family)))

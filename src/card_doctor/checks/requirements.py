@@ -149,3 +149,11 @@ def declared_by_all(packages: Dict[str, Package], python: Optional[Python]) -> I
             if wanted and declared.name in packages:
                 asked[declared.name] = asked[declared.name] | wanted
                 queue.append((declared.name, frozenset(wanted)))
+
+
+def readable(version: str) -> Optional[Version]:
+    """The version; None for a range, or what only a person can read."""
+    try:
+        return Version(version)
+    except InvalidVersion:
+        return None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Callable, Dict, FrozenSet, Iterator, List, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 from packaging.specifiers import SpecifierSet
 
 from card_doctor.checks.registry import check
-from card_doctor.checks.requirements import holds, normalise, parse, requirements_of
-from card_doctor.model import Breaks, Case, Finding, Remedy, Severity
+from card_doctor.checks.requirements import holds, normalise, parse, readable, requirements_of
+from card_doctor.model import Breaks, Case, Finding, Package, Remedy, Severity
 from card_doctor.model.derived import Derived, Kind, Need, Step
 
 # `accelerate>=0.20.1`, `transformers[torch] >= 4`, as packages write it when they stop
@@ -38,7 +38,7 @@ def missing_module(case: Case) -> Iterator[Finding]:
         yield _finding(
             case,
             needs,
-            subject=first.provider or normalise(first.module.partition(".")[0]),
+            subject=_provider(first),
             message=f"{_importer(first)} {_asks(first)} ({_at(first.at)}), and {lacks}",
             takes=_asks,
         )
@@ -139,14 +139,16 @@ def _still_holds(case: Case, derived: Derived, need: Need) -> bool:
     }
     if need.importer in changed or need.provider in changed:
         return False
-    return need.provider is not None or not changed & _candidates(need.module)
+    return need.provider is not None or _provider(need) not in changed
 
 
-def _candidates(module: str) -> FrozenSet[str]:
-    """The distributions that may provide a module which none does."""
-    root = module.partition(".")[0]
+def _provider(need: Need) -> str:
+    """The distribution that a need is about: where none provides a module, the one that would."""
+    if need.provider is not None or not need.module:
+        return need.provider or need.importer
+    root = need.module.partition(".")[0]
     # https://setuptools.pypa.io/en/latest/pkg_resources.html
-    return frozenset({normalise(root), "setuptools"} if root in {"pkg_resources", "distutils"} else {normalise(root)})
+    return "setuptools" if root in {"pkg_resources", "distutils"} else normalise(root)
 
 
 def _finding(case: Case, needs: List[Need], *, subject: str, message: str, takes: Callable[[Need], str]) -> Finding:
@@ -167,6 +169,7 @@ def _finding(case: Case, needs: List[Need], *, subject: str, message: str, takes
             *((f"reached through {' > '.join(chain)}",) if chain else ()),
             *(f"{_at(need.at)} {takes(need)}" for need in needs[1:]),
         ),
+        between=tuple(dict.fromkeys((first.importer, *({_provider(first)} - {"python"})))),
     )
 
 
@@ -178,7 +181,8 @@ def _weight(need: Need) -> Tuple[Breaks, Severity]:
 
 def _because(need: Need) -> str:
     raises = f"it raises {need.error}" if need.error else "it fails"
-    where = "the standard training loop gets there" if need.loop else f"`import {need.entry}` gets there"
+    way = need.entry if need.entry.endswith(".py") else "the standard training loop" if need.loop else None
+    where = f"{way or f'`import {need.entry}`'} gets there"
     if not need.sure:
         return f"Where {where} under a condition that could not be decided, {raises}."
     return f"Read from the installed files: {where}, and {raises}."
@@ -188,11 +192,11 @@ def _remedies(case: Case, needs: List[Need]) -> Iterator[Remedy]:
     """What the importing side itself asks for, where what is installed is something else."""
     first = needs[0]
     wanted = [text for need in needs for text in _REQUIREMENT.findall(need.message)] if first.kind == "enforced" else []
-    names = {first.provider} if first.provider else _candidates(first.module)
+    name = _provider(first)
     for text in wanted:
         requirement = parse(text.strip().rstrip(",").replace(" ", ""))
-        if requirement is not None and normalise(requirement.name) in names:
-            yield _install(case, normalise(requirement.name), requirement.specifier)
+        if requirement is not None and normalise(requirement.name) == name:
+            yield _install(case, name, requirement.specifier)
             return
     importer = case.snapshot.packages.get(first.importer)
     if importer is None:
@@ -200,9 +204,29 @@ def _remedies(case: Case, needs: List[Need]) -> Iterator[Remedy]:
     declared = requirements_of(importer, case.snapshot.python, frozenset(map(normalise, importer.extras)))
     for one in sorted(declared, key=lambda one: one.extra is not None):
         here = case.snapshot.packages.get(one.name)
-        if one.name in names and (here is None or not holds(one, here.version)):
+        if one.name == name and (here is None or not holds(one, here.version)):
             yield _install(case, one.name, one.specifier)
             return
+    of_its_time = _of_its_time(case, importer, name)
+    if of_its_time is not None:
+        yield _install(case, name, of_its_time)
+
+
+def _of_its_time(case: Case, importer: Package, name: str) -> Optional[SpecifierSet]:
+    """Towards the newest release of `name` that was out when this release of `importer` was: the one that its authors
+    had. It is the nearest that is known to have fitted once.
+    """
+    release = case.knowledge.releases(importer.name).get(importer.version)
+    if release is None:
+        return None
+    known = [one for one in case.knowledge.releases(name).values() if not one.yanked and one.date <= release.date]
+    versions = [version for version in map(readable, (one.version for one in known)) if version]
+    newest = max((version for version in versions if not version.is_prerelease), default=None)
+    here = case.snapshot.packages.get(name)
+    installed = readable(here.version) if here else None
+    if newest is None or newest == installed:
+        return None
+    return SpecifierSet(f"<={newest}" if installed is None or installed > newest else f">={newest}")
 
 
 def _install(case: Case, name: str, specifier: SpecifierSet) -> Remedy:

@@ -34,6 +34,7 @@ from card_doctor.reporting import FORMATS, renderer
 )
 @click.option("--deep", is_flag=True, help="Also import torch there, and try a step of training.")
 @options.what_to_check()
+@click.option("--script", metavar="FILE", type=click.Path(), help="The training script: what it imports is judged too.")
 @click.option(
     "--fail-on",
     type=click.Choice(["error", "warning", "unknown", "never"]),
@@ -68,6 +69,7 @@ def command(session: Session, /, cards: Tuple[str, ...], *, every: bool, pattern
         gpus=settings.gpu,
         driver=settings.driver,
         policy=policy,
+        script=settings.script,
         matrices=matrices,
         timeout=settings.timeout,
         offline=settings.offline,
@@ -133,7 +135,7 @@ def _references(
 def _again(flags: Mapping[str, Any]) -> str:
     """What names the same environment and machine once more; settings apply again by themselves."""
     words = []
-    for name in ("python", "environment", "platform", "gpu", "driver", "precision", "matrices"):
+    for name in ("python", "environment", "platform", "gpu", "driver", "precision", "script", "matrices"):
         values = flags[name] if isinstance(flags[name], tuple) else [flags[name]]
         words += [word for value in values if value for word in (f"--{name}", value)]
     return " ".join(map(shlex.quote, words))

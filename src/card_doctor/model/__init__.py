@@ -3,9 +3,10 @@
 from card_doctor.model.binary import Binaries, BinarySurface, Linked, Loader, NumpyApi, TorchUse
 from card_doctor.model.card import Card, Conflict, Fact, Precision, Source, TroubleshootingCase
 from card_doctor.model.case import Case, Ignore, Machine, NotApplicable, Policy, Unknown
+from card_doctor.model.derived import Derived, Need, Step
 from card_doctor.model.diagnosis import Diagnosis, Line, Recognised, Role, Signature
 from card_doctor.model.facts import Build, Enforced, Hazard, Knowledge, Release, Reproduction
-from card_doctor.model.finding import SEVERITIES, Breaks, Finding, Ignored, Place, Remedy, Severity
+from card_doctor.model.finding import BREAKS, SEVERITIES, Breaks, Finding, Ignored, Place, Remedy, Severity
 from card_doctor.model.plan import Difference, Pin, Plan, Proof, Wall
 from card_doctor.model.report import (
     CheckResult,
@@ -35,6 +36,7 @@ from card_doctor.model.snapshot import (
 from card_doctor.model.trial import Stage, Trial
 
 __all__ = [
+    "BREAKS",
     "SEVERITIES",
     "Accelerator",
     "Binaries",
@@ -46,6 +48,7 @@ __all__ = [
     "CheckResult",
     "Conflict",
     "Counts",
+    "Derived",
     "Diagnosis",
     "Difference",
     "Document",
@@ -65,6 +68,7 @@ __all__ = [
     "Loader",
     "Machine",
     "Matches",
+    "Need",
     "NotApplicable",
     "NumpyApi",
     "Package",
@@ -87,6 +91,7 @@ __all__ = [
     "Snapshot",
     "Source",
     "Stage",
+    "Step",
     "Tool",
     "TorchAccount",
     "TorchBuild",

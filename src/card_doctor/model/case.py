@@ -78,14 +78,19 @@ class Case(msgspec.Struct, frozen=True):
     def needs_derived(self) -> Derived:
         """What the installed files mean together; NotApplicable where they are not at hand."""
         if self.derived is None:
-            raise NotApplicable("the files of this environment are not at hand")
+            raise self._without_files()
         return self.derived
 
     def needs_binaries(self) -> Binaries:
         """What the compiled files say; NotApplicable where they are not at hand."""
         if self.binaries is None:
-            raise NotApplicable("the compiled files of this environment are not at hand")
+            raise self._without_files()
         return self.binaries
+
+    def _without_files(self) -> Exception:
+        if self.snapshot.source == "interpreter":
+            return Unknown("what the installed files say")
+        return NotApplicable("the files of this environment are not at hand")
 
     def needs_python(self) -> Python:
         if self.snapshot.python is None:

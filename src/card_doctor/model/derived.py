@@ -41,10 +41,12 @@ class Need(msgspec.Struct, frozen=True):
 
 class Derived(msgspec.Struct, frozen=True):
     """What the files of one environment mean together. `installed` are the versions that it holds for, `modules`
-    counts those that were followed, `gaps` are files that could not be read, and why.
+    counts those that were followed, `gaps` are files that could not be read, and why. `reached` are the distributions
+    that the standard loop imports for sure.
     """
 
     installed: Dict[str, str] = {}
     needs: Tuple[Need, ...] = ()
     gaps: Tuple[Tuple[str, str], ...] = ()
     modules: int = 0
+    reached: Tuple[str, ...] = ()

@@ -71,7 +71,6 @@ class Hazard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     python: Optional[str] = None
     marker: Optional[str] = None
     subject: Optional[str] = None  # the distribution that a reader would change; else the first of `when`
-    explains: Optional[str] = None  # a derived finding that this one puts into words
     reproduction: Optional[Reproduction] = None
 
 

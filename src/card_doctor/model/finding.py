@@ -9,6 +9,7 @@ import msgspec
 Severity = Literal["error", "warning", "note"]
 Breaks = Literal["yes", "maybe", "no"]
 SEVERITIES: Tuple[Severity, ...] = ("error", "warning", "note")
+BREAKS: Tuple[Breaks, ...] = ("yes", "maybe", "no")
 
 
 class Remedy(msgspec.Struct, frozen=True):
@@ -31,7 +32,8 @@ class Place(msgspec.Struct, frozen=True):
 
 class Finding(msgspec.Struct, frozen=True):
     """`message` is one line, `because` the reason; `remedies` are alternatives, the best first;
-    `details` are what follows from the same cause, one line each.
+    `details` are what follows from the same cause, one line each. `between` are the distributions that do not fit
+    each other, where it is about such.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Finding(msgspec.Struct, frozen=True):
     remedies: Tuple[Remedy, ...] = ()
     details: Tuple[str, ...] = ()
     at: Optional[Place] = None
+    between: Tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.breaks == "yes" and self.severity != "error":

@@ -17,7 +17,7 @@ import msgspec
 T = TypeVar("T")
 
 # Counted up whenever what the reader or the follower make of the same files changes.
-READER = 1
+READER = 2
 # A hundred environments of the size of the seeds', less what they share.
 SIZE_LIMIT = 128 * 1024 * 1024
 
@@ -79,7 +79,7 @@ def store(key: str, value: Any) -> None:
             os.unlink(temporary)
             raise
         _drop_oldest(where)
-    except (OSError, RecursionError):
+    except (OSError, RecursionError, ValueError):  # names of files need not be text
         return
 
 

@@ -252,7 +252,7 @@ class Calls(Expressions):
         frame.entered = len(self.consulted)
         self.bind_arguments(function, surface, args, keywords, frame)
         self.depth += 1
-        sure, handling, self.handling = self.sure, self.handling, []
+        doubts, handling, self.handling = self.doubts, self.handling, []
         first = self.budget is None and not follow
         catchers, stack = len(self.catchers), len(self.stack)
         if first:
@@ -271,7 +271,7 @@ class Calls(Expressions):
             del self.stack[stack:]
         finally:
             self.depth -= 1
-            self.sure, self.handling = sure, handling
+            self.doubts, self.handling = doubts, handling
             if first:
                 self.budget = None
         if value is UNKNOWN:

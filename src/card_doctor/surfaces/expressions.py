@@ -73,7 +73,7 @@ class Expressions(Modules):
         if isinstance(value, Instance):
             return None
         if isinstance(value, (Sequence, Mapping)):
-            return bool(value.items) or (None if not value.exact else False)
+            return bool(value.items) if value.exact else None  # what was added under a condition may not be there
         if isinstance(value, (Module, Type, Procedure, Method, Super)):
             return True
         try:
@@ -236,14 +236,14 @@ class Expressions(Modules):
             test = self.truth(self.eval(operands[0], frame))
             if test is not None:
                 return self.eval(operands[1 if test else 2], frame)
-            sure, self.sure = self.sure, False
+            self.doubts += 1
             try:
                 one, other = (self.guarded(operand, frame) for operand in operands[1:])
             finally:
-                self.sure = sure
+                self.doubts -= 1
             return one if same(one, other) else UNKNOWN
         stop = node.kind == "or"
-        sure = self.sure
+        doubts = self.doubts
         unknown = False
         value: Any = UNKNOWN
         try:
@@ -255,9 +255,9 @@ class Expressions(Modules):
                     return value if not unknown else stop
                 if truth is None:
                     unknown = True
-                    self.sure = False
+                    self.doubts = doubts + 1
         finally:
-            self.sure = sure
+            self.doubts = doubts
         return UNKNOWN if unknown else value
 
     def compare(self, node: Compare, frame: Frame) -> Any:

@@ -84,6 +84,8 @@ class Surfaces:
             source = self._source(path)
         except (Unreadable, OSError):
             return False
+        if name.encode() not in source:
+            return False
         word = re.escape(name.encode())
         return (
             re.search(

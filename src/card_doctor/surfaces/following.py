@@ -100,8 +100,12 @@ class Following:
         self.stack: List[Tuple[Module, int]] = []
         self.catchers: List[Catcher] = []
         self.handling: List[Failure] = []
-        self.sure = True
+        self.doubts = 0  # conditions on the way that could not be decided
         self.depth = 0
+        # The module that runs, with the doubts and the `try`s that it was entered with: what it imports beyond those
+        # it imports for sure.
+        self.running = ("", 0, 0)
+        self.imports: Dict[str, Set[str]] = {}
         self.statements = 0
         self.budget: Optional[int] = None  # of the call that is followed for its value
         self.memo: Dict[Any, Any] = {}
@@ -113,6 +117,10 @@ class Following:
         self.consulted: List[str] = []
         self.mark = 0
         self.opaque_calls = 0
+
+    @property
+    def sure(self) -> bool:
+        return self.doubts == 0
 
     def fail(self, error: Any, row: Row) -> None:
         """Unwind to the `try` that catches this; where none does, note it, and go on as if it had not failed:

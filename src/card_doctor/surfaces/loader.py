@@ -11,13 +11,13 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Callable, Collection, FrozenSet, Iterator, List, Mapping, Optional, Set, Tuple
 
-from card_doctor.model import Gap, Package, Snapshot
+from card_doctor.model import Package, Snapshot
 from card_doctor.model.binary import Binaries, BinarySurface, Loader, TorchUse
 from card_doctor.surfaces.binary import TORCH_LIBRARY, compiled_files, mapped, read_binary
 from card_doctor.surfaces.elf import Elf, ElfError
 
 _CACHE = Path("/etc/ld.so.cache")
-_CACHED = re.compile(rb"(/[^\0]+)\0")
+_CACHED = re.compile(rb"(/[\x20-\x7e]+\.so[\x20-\x7e]*)\0")
 _STDCXX = "libstdc++.so.6"
 
 
@@ -33,30 +33,19 @@ def read_binaries(
     return Binaries(surfaces, read_loader(snapshot, surfaces), None if reached is None else frozenset(reached))
 
 
-def gaps(binaries: Binaries) -> Iterator[Gap]:
-    """What could not be read, one line a distribution."""
-    for name, surface in binaries.surfaces.items():
-        if surface.gaps:
-            (file, why), others = surface.gaps[0], len(surface.gaps) - 1
-            more = f" (and {others} more)" if others else ""
-            yield Gap(f"compiled files of {name}", "failed", f"{file}{more}: {why}")
-    if binaries.loader is None:
-        yield Gap("shared libraries", "absent", "this system has no loader of glibc whose cache could be read")
-
-
 def read_loader(snapshot: Snapshot, surfaces: Mapping[str, BinarySurface]) -> Optional[Loader]:
     """None on a machine without glibc, whose loader this is about, or without its cache."""
     if snapshot.platform is None or not snapshot.platform.libc or snapshot.platform.libc[0] != "glibc":
         return None
     try:
-        paths = [os.fsdecode(path) for path in _CACHED.findall(_CACHE.read_bytes())]
+        paths = [path.decode() for path in _CACHED.findall(_CACHE.read_bytes())]
     except OSError:
         return None
     for folder in _folders(snapshot, surfaces):
         with suppress(OSError), os.scandir(folder) as entries:
             paths += [entry.path for entry in entries if ".so" in entry.name]
     return Loader(
-        libraries=frozenset(path.rpartition("/")[2] for path in paths),
+        libraries=frozenset(os.fsencode(path.rpartition("/")[2]).decode("utf-8", "replace") for path in paths),
         versions=_offered([path for path in paths if path.endswith("/" + _STDCXX)]),
         unresolved=tuple(_unresolved(snapshot, surfaces)),
     )

@@ -93,6 +93,8 @@ class Modules(Following):
 
     def run(self, module: Module, frame: Optional[Frame], line: int) -> None:
         """Import a module: follow it, once. One that failed is followed again, as Python does."""
+        if frame is not None:
+            self.imports_for_sure(module)
         if module.state == "running" or (module.state == "done" and (module.sure or not self.sure)):
             return
         if module.failure is not None and any(catcher.catches(module.failure.error) for catcher in self.catchers):
@@ -114,14 +116,15 @@ class Modules(Following):
         module.reset()
         module.failure = failure
         module.state = "running"
-        sure, handling, self.handling = self.sure, self.handling, []
+        doubts, handling, self.handling = self.doubts, self.handling, []
+        running, self.running = self.running, (module.name, doubts, len(self.catchers))
         budget, self.budget = self.budget, None
         mark = self.mark
         inner = Frame(module, module.scope, "module")
         try:
             self.block(surface.body, inner, outermost=True)
             module.state = "done"
-            module.sure = sure or len(self.rows) == before
+            module.sure = not doubts or len(self.rows) == before
             module.failure = None
         except Raised as raised:
             module.failure = raised.failure
@@ -129,9 +132,16 @@ class Modules(Following):
         finally:
             if module.state == "running":
                 module.state = "new"
-            self.sure, self.handling, self.budget, self.mark = sure, handling, budget, mark
+            self.doubts, self.handling, self.budget, self.mark = doubts, handling, budget, mark
+            self.running = running
             if frame is not None:
                 self.stack.pop()
+
+    def imports_for_sure(self, module: Module) -> None:
+        """Note that the running module never does without this one: under no condition, in no `try`."""
+        importer, doubts, catchers = self.running
+        if self.doubts == doubts and all(one.catches("ImportError") is False for one in self.catchers[catchers:]):
+            self.imports.setdefault(importer, set()).add(module.name)
 
     def shows(self, module: Module, name: str) -> bool:
         """Does the text of a module of the standard library show that it defines this name? Else it is run."""

@@ -76,6 +76,7 @@ _WRITES_GLOBALS = re.compile(
     rb"|^[ \t]*\w+[ \t]*=[ \t]*globals\(\)[ \t]*$|[\w.]\(globals\(\)|\bexec_?\([\"']",
     re.MULTILINE,
 )
+_RUNS_TEXT = re.compile(rb"exec_?\([\"']")
 # A module's `__getattr__` keeps there what it found: that is followed instead.
 _GETATTR = re.compile(rb"^def __getattr__\(.*?(?=^[^\s#)]|\Z)", re.MULTILINE | re.DOTALL)
 # Syntax by the Python that brought it; only a text that shows one is parsed whole for an older Python. Each
@@ -132,7 +133,7 @@ def _late_names(source: bytes) -> Tuple[List[str], bool]:
     late: Set[bytes] = set()
     if b"global " in source:
         late.update(name.strip() for names in _GLOBAL.findall(source) for name in names.split(b","))
-    if b"globals()" not in source and b"exec" not in source:
+    if b"globals()" not in source and not _RUNS_TEXT.search(source):
         return sorted(name.decode() for name in late), False
     late.update(_ONE_GLOBAL.findall(source))
     writes = _WRITES_GLOBALS.search(_GETATTR.sub(b"", source)) is not None

@@ -80,7 +80,7 @@ _NAMED = re.compile(r"([A-Za-z][A-Za-z0-9._-]*[A-Za-z0-9])(?:\[[\w,-]+\])?\s*(?:
 class Follower(Calls):
     def block(self, statements: Iterable[Stmt], frame: Frame, *, outermost: bool = False) -> int:
         end = NEXT
-        sure = self.sure
+        doubts = self.doubts
         try:
             for statement in statements:
                 self.statements += 1
@@ -101,12 +101,12 @@ class Follower(Calls):
                     return PERHAPS
                 if how == PERHAPS:
                     end = PERHAPS
-                    self.sure = False  # the rest is reached only perhaps
+                    self.doubts = doubts + 1  # the rest is reached only perhaps
                 elif how is not None and how != NEXT:
                     return PERHAPS if end == PERHAPS else how
             return end
         finally:
-            self.sure = sure
+            self.doubts = doubts
 
     def import_(self, node: Import, frame: Frame) -> None:
         root = node.module.partition(".")[0]
@@ -388,7 +388,7 @@ class Follower(Calls):
     def branches(self, bodies: List[List[Stmt]], frame: Frame) -> int:
         """Each of these may be what runs: a name is bound where one binds it, and known where all agree."""
         before = dict(frame.scope)
-        sure, self.sure = self.sure, False
+        self.doubts += 1
         ends: List[int] = []
         scopes: List[Dict[str, Any]] = []
         for body in bodies:
@@ -404,7 +404,7 @@ class Follower(Calls):
             ends.append(end)
             if not raised_out and end != RETURN:  # a loop that is left goes on after it
                 scopes.append(dict(frame.scope))
-        self.sure = sure
+        self.doubts -= 1
         frame.scope.clear()
         frame.scope.update(joined(scopes) if scopes else before)
         if all(end == NEXT for end in ends):
@@ -466,8 +466,7 @@ class Follower(Calls):
 
     def handle(self, node: Try, failure: Failure, frame: Frame) -> int:
         _, handler = self.handler_of(node.handlers, failure.error, frame)
-        sure = self.sure
-        self.sure = sure and failure.sure
+        self.doubts += not failure.sure
         self.handling.append(failure)
         try:
             if handler is None:
@@ -477,7 +476,7 @@ class Follower(Calls):
             return self.block(handler.body, frame)
         finally:
             self.handling.pop()
-            self.sure = sure
+            self.doubts -= not failure.sure
 
     def handler_of(self, handlers: List[Handler], error: Any, frame: Frame) -> Tuple[Optional[bool], Optional[Handler]]:
         """Whether these catch it (None: can't be known), and which one does."""

@@ -63,6 +63,7 @@ trainer.create_model_card(model_name="model")
 """,
     ),
 )
+_SCRIPT = "__main__"
 # What people train with beside it: where one of these fails by itself, that is about it alone.
 COMPANIONS = (
     "accelerate", "peft", "trl", "evaluate", "sentence_transformers", "setfit", "diffusers", "lightning",
@@ -127,6 +128,7 @@ class _Walk:
         for name, text in STANDARD_LOOP:
             if self.finder.find(name) is not None:
                 self.follow(name, text.encode(), needs, loop=True)
+        reached = self.reached()
         if script is not None:
             with open(script, "rb") as file:
                 self.follow(os.path.basename(script), file.read(), needs, loop=True)
@@ -138,6 +140,7 @@ class _Walk:
             installed={package.name: package.version for package in self.snapshot.packages.values()},
             needs=tuple(needs.values()),
             gaps=(*self.finder.gaps, *sorted(self.gaps.items())),
+            reached=reached,
             modules=sum(module.state == "done" for module in self.follower.modules.values()),
         )
         looked_at = [*self.finder.folders, *self.surfaces.paths, *([script] if script else [])]
@@ -146,13 +149,18 @@ class _Walk:
     def follow(self, entry: str, source: bytes, needs: Dict[Tuple[object, ...], Need], *, loop: bool) -> None:
         """Follow a script, and add what fails."""
         follower = self.follower
-        module = Module(entry if entry.endswith(".py") else "__main__", None, trusted=False)
-        module.surface = read_module(source, self.environment.python)
+        module = Module(entry if entry.endswith(".py") else _SCRIPT, None, trusted=False)
         frame = Frame(module, module.scope, "module")
         frame.follow = True
+        follower.running = (module.name, 0, 0)
         follower.rows = {}
         try:
+            module.surface = read_module(source, self.environment.python)
             follower.block(module.surface.body, frame)
+        except DoesNotParse as error:
+            follower.note(self.unparsed(module, error))
+        except Unreadable as why:
+            self.gaps[entry] = str(why)
         except TooMuch:
             self.gaps[entry] = "more statements than are followed"
         for row, sure in follower.rows.values():
@@ -161,6 +169,16 @@ class _Walk:
             known = needs.get(key)
             if known is None or (need.sure and not known.sure):
                 needs[key] = need
+
+    def reached(self) -> Tuple[str, ...]:
+        """The distributions that the entry points followed so far import for sure."""
+        todo, seen = [_SCRIPT], {_SCRIPT}
+        while todo:
+            new = self.follower.imports.get(todo.pop(), set()) - seen
+            seen |= new
+            todo += new
+        owners = (self.owner(module) for module in map(self.follower.modules.get, seen) if module is not None)
+        return tuple(sorted({owner.name for owner in owners if owner is not None}))
 
     # --- files
 
@@ -173,12 +191,14 @@ class _Walk:
         except Unreadable as why:
             self.gaps[found.path] = str(why)
         except DoesNotParse as error:
-            told = f"SyntaxError: {error}"
-            row = Row("enforced", module, "python", "", error.line, (), "SyntaxError", told)
-            module.failure = Failure("SyntaxError", row, sure=True)
+            module.failure = Failure("SyntaxError", self.unparsed(module, error), sure=True)
         except OSError as error:
             self.gaps[found.path] = f"{type(error).__name__}: {error.strerror}"
         return None
+
+    @staticmethod
+    def unparsed(module: Module, error: DoesNotParse) -> Row:
+        return Row("enforced", module, "python", "", error.line, (), "SyntaxError", f"SyntaxError: {error}")
 
     def function(self, module: Module, stmt: Function) -> Optional[FunctionSurface]:
         found = module.found
