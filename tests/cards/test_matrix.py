@@ -121,7 +121,6 @@ def test_what_the_trainer_does_not_know_may_be_stated(tmp_path):
         ('[versions]\nhuggingface_hub = "1"\n', ":2: versions.huggingface_hub: ", "`huggingface-hub`"),
         ('[precision]\nmode = "f16"\n', ":2: precision.mode: ", "did you mean `fp16`?"),
         ('[precision]\nmode = "fp16"\nback = "x"\n', ":3: precision.back: ", "did you mean `backend`?"),
-        ('[precision]\nraw = "Native AMP"\n', ":1: precision: ", "the key `mode` is missing"),
         (
             "[hyperparameters]\nlerning_rate = 1\n",
             ":2: hyperparameters.lerning_rate: ",

@@ -116,3 +116,13 @@ def test_schema_of_a_matrix_takes_ours(name):
         for document in documents:
             validator.validate(json.loads(json.dumps(document, default=str)))
             assert not validator.is_valid({**document, "no such key": 1})
+
+
+def test_import_writes_a_matrix_that_is_a_card(tmp_path):
+    readme, matrix = tmp_path / "README.md", tmp_path / "mine.toml"
+    readme.write_text("### Framework versions\n\n- Transformers 4.18.0\n- Pytorch 1.9.1+cu111\n")
+    ran = card_doctor("cards", "import", str(readme), "--output", f"toml={matrix}", cwd=tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == matrix.read_text()
+    shown = card_doctor("cards", "show", str(matrix), "--format", "json", cwd=tmp_path)
+    assert json.loads(shown.stdout)["versions"] == {"transformers": "4.18.0", "torch": "1.9.1+cu111"}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from math import isnan
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 import msgspec
 
@@ -15,7 +16,7 @@ from card_doctor.model import Card, Fact, Precision, Source, TroubleshootingCase
 # The families of checks that a troubleshooting case may name (those of later versions too).
 FAMILIES = ("versions", "packages", "python", "accelerator", "amp", "resources", "training", "data", "results", "card")
 # What cards call a distribution that the package index has under another name.
-DISTRIBUTIONS = {"pytorch": "torch", "pytorch-cuda": "torch", "sklearn": "scikit-learn", "tensorflow-gpu": "tensorflow"}
+DISTRIBUTIONS = {"pytorch": "torch", "pytorch-cuda": "torch", "sklearn": "scikit-learn"}
 NO_FACTS = ("name", "source", "precision", "results", "troubleshooting")
 NEAR = 0.9  # "lerning_rate" is that near to "learning_rate"; two real names never are
 
@@ -67,7 +68,11 @@ class _Typed(msgspec.Struct, frozen=True):
 
 def read_matrix(path: Path) -> Card:
     """The card that a TOML file states; MatrixError for a wrong key or type, with its line."""
-    text = toml.read_text(path)
+    return parse_matrix(toml.read_text(path), path)
+
+
+def parse_matrix(text: str, path: Path) -> Card:
+    """The card that the text of a TOML file states; `path` is what errors and places name."""
     document = toml.parse(text, path)
     matrix = toml.convert(document, CardMatrix, text, path)
     toml.convert(document, _Typed, text, path)
@@ -81,7 +86,7 @@ def read_matrix(path: Path) -> Card:
         versions=matrix.versions,
         precision=matrix.precision,
         hyperparameters=matrix.hyperparameters,
-        metrics=dict(matrix.metrics),
+        metrics={key: None if isnan(value) else value for key, value in matrix.metrics.items()},
         results=matrix.results,
         hardware=matrix.hardware,
         dataset=matrix.dataset,
@@ -93,10 +98,8 @@ def read_matrix(path: Path) -> Card:
 def _problems(matrix: CardMatrix) -> Iterator[Tuple[Tuple[Union[str, int], ...], str]]:
     """What is wrong beyond keys and types."""
     for name in matrix.versions:
-        normal = re.sub(r"[-_.]+", "-", name).lower()  # PEP 503
-        right = DISTRIBUTIONS.get(normal, normal)
-        if name != right:
-            yield ("versions", name), f"expected the name of a distribution, `{right}`"
+        if name != _distribution(name):
+            yield ("versions", name), f"expected the name of a distribution, `{_distribution(name)}`"
     for name in matrix.hyperparameters:
         near = _near(name) if name not in Hyperparameters.__struct_fields__ else None
         if near:
@@ -108,6 +111,28 @@ def _problems(matrix: CardMatrix) -> Iterator[Tuple[Tuple[Union[str, int], ...],
                     ("troubleshooting", index, "answers"),
                     f"`{family}` is no family of checks: expected of {', '.join(FAMILIES)}",
                 )
+
+
+def refused(table: str, values: Mapping[str, Any]) -> List[str]:
+    """The keys of ``versions`` or ``hyperparameters`` that a matrix can't have, or not with that value."""
+    if table == "versions":
+        return [name for name in values if name != _distribution(name)]
+    return [name for name, value in values.items() if not _is_typed(name, value)]
+
+
+def _distribution(name: str) -> str:
+    normal = re.sub(r"[-_.]+", "-", name).lower()  # PEP 503
+    return DISTRIBUTIONS.get(normal, normal)
+
+
+def _is_typed(name: str, value: Any) -> bool:
+    if name not in Hyperparameters.__struct_fields__:
+        return _near(name) is None
+    try:
+        msgspec.convert({name: value}, Hyperparameters)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _near(name: str) -> Optional[str]:

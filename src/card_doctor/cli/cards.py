@@ -1,4 +1,4 @@
-"""`card-doctor cards [list|show CARD]`: the catalogue; one card as it was read."""
+"""`card-doctor cards [list|show CARD|import SOURCE]`: the catalogue; one card as it was read; a matrix of it."""
 
 from __future__ import annotations
 
@@ -103,6 +103,25 @@ def show_card(session: Session, /, card: str, **flags: Any) -> None:
         return page.text()
 
     output.deliver({"text": text, "json": lambda _: encode(found)})
+
+
+@command.command("import", short_help="A matrix (TOML) from any card.")
+@click.argument("source", shell_complete=options.complete_cards)
+@options.everywhere("toml", "json")
+@click.pass_obj
+def import_card(session: Session, /, source: str, **flags: Any) -> None:
+    """The facts of SOURCE (a README, an article, a model's folder, an id of the hub) as a matrix, which is a card too:
+
+    card-doctor cards import README.md --output toml=my-model.toml
+    """
+    from card_doctor.cards import find_card  # noqa: PLC0415
+    from card_doctor.cards.export import to_toml  # noqa: PLC0415
+    from card_doctor.reporting.json import encode  # noqa: PLC0415
+
+    settings = session.settings(flags)
+    output = Output(settings, ("toml", "json"))
+    found = find_card(source, _directories(settings), offline=settings.offline)
+    output.deliver({"toml": lambda _: to_toml(found, source), "json": lambda _: encode(found)})
 
 
 def _directories(settings: Settings) -> Tuple[Any, ...]:

@@ -38,7 +38,7 @@ class Conflict(msgspec.Struct, frozen=True):
 class Precision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the card was trained: ``Native AMP`` is mode fp16, backend native-amp."""
 
-    mode: Optional[Mode]
+    mode: Optional[Mode] = None
     backend: Optional[str] = None
     raw: str = ""
 
