@@ -195,3 +195,21 @@ def test_a_requires_python_that_can_not_be_read_accuses_nobody():
     assert found(requires_python, odd) == []
     with pytest.raises(Unknown):
         found(requires_python, odd, python=None)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (("made-1.0-cp39-cp39-manylinux2014_x86_64.whl", "made-1.0-cp312-cp312-win_amd64.whl"), []),
+        (("made-1.0-1-py3-none-any.whl",), []),
+        (("made-1.0.tar.gz",), []),
+        (("made-1.0-cp38-cp38-manylinux2014_x86_64.whl",), [("error", "yes", "Python 3.8")]),
+        (("made-1.0-cp38-cp38-manylinux2014_x86_64.whl", "made-1.0.zip"), [("warning", "maybe", "Python 3.8")]),
+        (("made-1.0-cp39-cp39-win_amd64.whl",), [("error", "yes", None)]),
+    ],
+)
+def test_of_a_lock_the_files_that_it_names_decide_also_of_what_we_know_nothing(files, expected):
+    locked = msgspec.structs.replace(package("made", "1.0+cu111"), locked=files)
+    findings = found(no_wheel, locked, source="uv-lock")
+    assert [(one.severity, one.breaks, one.needs) for one in findings] == expected
+    assert all(one.message == "made 1.0 has no wheel for Python 3.9 on Linux x86_64 (glibc 2.36)" for one in findings)

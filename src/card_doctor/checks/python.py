@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 from typing import Iterable, Iterator, List, Sequence, Tuple
 
@@ -35,6 +36,9 @@ from card_doctor.model import (
 
 # Files that say what is to be installed from an index: nothing of it is installed yet.
 TO_INSTALL = frozenset({"requirements", "pylock", "uv-lock"})
+
+# name-version[-build]-python-abi-platform.whl
+WHEEL = re.compile(r"[^-]+-[^-]+(-\d[^-]*)?-[^-]+-[^-]+-[^-]+\.whl")
 
 # Levels at which what is installed stands in for what the card states.
 STANDS_IN = frozenset({"exact", "same-release", "same-series", "newer-minor", "newer-major", "range-met"})
@@ -87,10 +91,22 @@ def no_wheel(case: Case) -> Iterator[Finding]:
 
 
 def _listed(case: Case) -> Iterator[Tuple[str, Version, Release]]:
-    """The releases that a file says to install from the index."""
+    """The releases that a file says to install from the index: of a lock, the files that it lets choose from."""
     for name, package in case.snapshot.packages.items():
-        if package.url is None and not package.editable:
+        if package.url is not None or package.editable:
+            continue
+        version = readable(package.version)
+        if package.locked is not None and version is not None:
+            # the lock holds the very build, wherever its local version comes from
+            yield name, Version(version.public), _locked(package, package.locked)
+        else:
             yield from _known(case, name, package.version)
+
+
+def _locked(package: Package, files: Sequence[str]) -> Release:
+    wheels = tuple("-".join(file[: -len(".whl")].split("-")[-3:]) for file in files if WHEEL.fullmatch(file))
+    sdist = any(not file.endswith(".whl") for file in files)
+    return Release(package.version, "", wheels, sdist, requires_python=package.requires_python)
 
 
 def _stated(case: Case, skip: Iterable[str]) -> Iterator[Tuple[str, Version, Release]]:

@@ -75,7 +75,7 @@ def which_environment() -> Callable[[F], F]:
             "--environment",
             metavar="FILE",
             type=click.Path(),
-            help="A file instead: a snapshot, pip inspect, pylock.toml, requirements.",
+            help="A file instead: a snapshot, pylock.toml, uv.lock, requirements, conda list --json, an SBOM.",
         ),
         click.option("--platform", metavar="TAG", help="The platform of a file that does not name one."),
     )

@@ -51,6 +51,7 @@ class Package(msgspec.Struct, frozen=True, omit_defaults=True):
     info: Optional[str] = None  # its .dist-info or .egg-info inside that folder
     editable: bool = False
     url: Optional[str] = None  # PEP 610 direct URL, without credentials
+    locked: Optional[Tuple[str, ...]] = None  # of a lock file: names of the wheels and archives to choose from
 
 
 class TorchBuild(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""An environment from a file: a snapshot, a `pip inspect` report, pylock.toml, requirements. Recognised by content."""
+"""An environment from a file: a snapshot, a lock, a list of packages. The kind is recognised by the content."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ __all__ = ["read_file"]
 
 # Kinds that people try, by how they begin, and what to give instead.
 LOCK_VERSION = re.compile(r"^lock-version\s*=", re.MULTILINE)
+UV_LOCK = re.compile(r"\s*(?:#.*\s+)*version\s*=\s*\d+\s*\n")
 OTHER_TOML = re.compile(r"^\[\[?\s*(package|project|tool|build-system|packages|metadata|source)\b", re.MULTILINE)
 # The local part of a version: 1.9.1+cu111, 2.1.0+cpu, 2.0.1+rocm5.4.2, 1.13.1+cu117.with.pypi.cudnn
 LOCAL_BUILD = re.compile(r"cu(?P<major>\d+)(?P<minor>\d)(?!\d)|cpu|xpu|rocm(?P<rocm>\d+(?:\.\d+)*)")
@@ -38,6 +39,10 @@ def _read(path: str, text: str, asked: Target) -> Snapshot:
             from card_doctor.environment.files.pylock import read_pylock  # noqa: PLC0415
 
             return read_pylock(path, text, asked)
+        if UV_LOCK.match(text):
+            from card_doctor.environment.files.uv_lock import read_uv_lock  # noqa: PLC0415
+
+            return read_uv_lock(path, text, asked)
         if begins in {"{", "["} and not OTHER_TOML.search(text):
             from card_doctor.environment.files.documents import read_document  # noqa: PLC0415
 

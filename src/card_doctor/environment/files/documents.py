@@ -14,6 +14,7 @@ from card_doctor.errors import EnvironmentReadError
 from card_doctor.model import Gap, Package, Platform, Python, Snapshot
 
 SNAPSHOT = "card-doctor/snapshot/"
+CONDA = {"name", "version", "build_string", "channel"}
 
 
 def read_document(path: str, document: Any) -> Snapshot:
@@ -22,17 +23,25 @@ def read_document(path: str, document: Any) -> Snapshot:
             return _snapshot(path, document)
         if "installed" in document and "pip_version" in document:
             return _inspected(path, document)
+        if document.get("bomFormat") == "CycloneDX":
+            from card_doctor.environment.files.listings import read_cyclonedx  # noqa: PLC0415
+
+            return read_cyclonedx(path, document)
+    if (
+        isinstance(document, list)
+        and document
+        and all(isinstance(row, dict) and row.keys() >= CONDA for row in document)
+    ):
+        from card_doctor.environment.files.listings import read_conda  # noqa: PLC0415
+
+        return read_conda(path, document)
     raise EnvironmentReadError(f"{path}: JSON, but of an unknown kind{_kind(document)}", KNOWN)
 
 
 def _kind(document: Any) -> str:
-    if isinstance(document, dict) and "bomFormat" in document:
-        return f" ({document['bomFormat']})"
     if isinstance(document, dict) and "install" in document:
         return " (a report of `pip install`)"
     rows = isinstance(document, list) and document and all(isinstance(row, dict) for row in document)
-    if rows and all("build_string" in row for row in document):
-        return " (`conda list --json`)"
     return " (`pip list --format json`?)" if rows and all("version" in row for row in document) else ""
 
 

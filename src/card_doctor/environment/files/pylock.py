@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Dict, List, Optional, Tuple
+from urllib.parse import unquote
 
 import msgspec
 from packaging.markers import InvalidMarker
@@ -29,6 +31,23 @@ class Source(msgspec.Struct):
     editable: bool = False
 
 
+class File(msgspec.Struct):
+    """A wheel or a source archive, by one or more of these."""
+
+    name: Optional[str] = None
+    filename: Optional[str] = None
+    url: Optional[str] = None
+    path: Optional[str] = None
+
+
+def file_names(wheels: Tuple[File, ...], sdist: Optional[File]) -> Optional[Tuple[str, ...]]:
+    """What an installer can choose from; None where the lock tells none."""
+    files = (*wheels, *([sdist] if sdist else ()))
+    places = [file.name or file.filename or file.url or file.path or "" for file in files]
+    names = [unquote(re.split("[?#]", place)[0]).rpartition("/")[2] for place in places]
+    return tuple(filter(None, names)) or None
+
+
 class Locked(msgspec.Struct, rename="kebab"):
     name: str
     version: Optional[str] = None
@@ -37,6 +56,8 @@ class Locked(msgspec.Struct, rename="kebab"):
     vcs: Optional[Source] = None
     directory: Optional[Source] = None
     archive: Optional[Source] = None
+    wheels: Tuple[File, ...] = ()
+    sdist: Optional[File] = None
 
 
 class Lock(msgspec.Struct, rename="kebab"):
@@ -121,4 +142,5 @@ def _package(name: str, version: str, one: Locked) -> Package:
         requires_python=one.requires_python,
         editable=bool(source and source.editable),
         url=without_credentials(url) if url else None,
+        locked=file_names(one.wheels, one.sdist),
     )

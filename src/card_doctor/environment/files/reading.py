@@ -8,7 +8,8 @@ from card_doctor.errors import EnvironmentReadError
 
 MOST = 32 * 2**20  # bytes; a `pip inspect` report of five hundred packages, with their descriptions, has a third
 KNOWN = (
-    "Known are a snapshot (`card-doctor snapshot`), a `pip inspect` report, pylock.toml, requirements (`pip freeze`)."
+    "Known are a snapshot (`card-doctor snapshot`), a `pip inspect` report, pylock.toml, uv.lock, requirements "
+    "(`pip freeze`), `conda list --json`, a CycloneDX SBOM."
 )
 
 

@@ -39,7 +39,7 @@ def target(python: Optional[str], platform: Optional[str]) -> Target:
     markers: Dict[str, str] = {}
     version, free_threaded = _python(python) if python else (None, False)
     if version:
-        markers.update(_python_markers(version))
+        markers.update(python_markers(version))
     found = _platform(platform) if platform else None
     if found:
         markers.update(_platform_markers(found))
@@ -49,7 +49,7 @@ def target(python: Optional[str], platform: Optional[str]) -> Target:
 
 def python_on(version: str, platform: Platform) -> Python:
     """CPython of that version ("3.9.18") on that platform, as requirements' markers see it."""
-    return Python(version, markers={**_python_markers(version), **_platform_markers(platform)})
+    return Python(version, markers={**python_markers(version), **_platform_markers(platform)})
 
 
 def _python(text: str) -> Tuple[str, bool]:
@@ -60,7 +60,7 @@ def _python(text: str) -> Tuple[str, bool]:
     return f"{major}.{minor}{rest}", bool(threads)
 
 
-def _python_markers(version: str) -> Dict[str, str]:
+def python_markers(version: str) -> Dict[str, str]:
     series = ".".join(version.split(".")[:2])
     # "3.9" alone is its first release, as uv takes --python-version: https://docs.astral.sh/uv/reference/cli/
     full = version if version.count(".") > 1 else f"{version}.0"
