@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, Optional
 from card_doctor.environment.interpreter import must_be_a_program
 from card_doctor.model import Card, Stage, Trial
 from card_doctor.trial.process import Ended, events
-from card_doctor.trial.recipe import recipe
+from card_doctor.trial.recipe import recipe_for
 
 __all__ = ["TIMEOUT", "run_trial"]
 
@@ -25,7 +25,7 @@ def run_trial(
     EnvironmentReadError where the interpreter can't be run at all. Nothing is downloaded, nothing is left behind.
     """
     must_be_a_program(python)
-    small, notes = recipe(card)
+    small, notes = recipe_for(card)
     stages: List[Stage] = []
     trained: Dict[str, Any] = {}
     device: Optional[str] = None

@@ -25,7 +25,6 @@ FAMILIES: Tuple[Tuple[str, str], ...] = (
     (r"albert", "albert"),
     (r"electra", "electra"),
     (r"mpnet", "mpnet"),
-    (r"xlnet", "xlnet"),
     (r"gpt-?neox|pythia", "gpt_neox"),
     (r"gpt-?neo\b", "gpt_neo"),
     (r"gpt-?2|distilgpt", "gpt2"),
@@ -87,7 +86,7 @@ _TRAINABLE = {
     "image-classification": ("image-classification",),
     "automatic-speech-recognition": ("automatic-speech-recognition", "audio-classification"),
     "text2text-generation": ("text2text-generation",),
-    "text-generation": ("text-generation", "text-classification", "token-classification"),
+    "text-generation": ("text-generation", "text-classification"),
 }
 _ENCODER = ("text-classification", "token-classification", "question-answering", "fill-mask")
 # A family for a task, where the card names no family.
@@ -104,7 +103,7 @@ SCHEDULERS = (
 )  # fmt: skip
 
 
-def recipe(card: Optional[Card]) -> Tuple[Dict[str, Any], List[str]]:
+def recipe_for(card: Optional[Card]) -> Tuple[Dict[str, Any], List[str]]:
     """What the payload is to train, and where that is not what the card states. Without a card: a BERT."""
     notes: List[str] = []
     family, task = _model(card, notes)

@@ -266,7 +266,9 @@ def make_the_model(trial):
     )
     called = MODELS["whisper" if trial.family == "whisper" else trial.task]
     trial.auto_model = getattr(transformers, called)
-    trial.model = trial.auto_model.from_config(AutoConfig.for_model(trial.family, **wanted))
+    config = AutoConfig.for_model(trial.family, **wanted)
+    config.architectures = []  # transformers 5 looks through them where a family has several classes
+    trial.model = trial.auto_model.from_config(config)
     trial.tell({"trained": {"model": type(trial.model).__name__, "task": trial.task}})
 
 
