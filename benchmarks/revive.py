@@ -1,7 +1,7 @@
 """Does `card-doctor build` bring cards back to life, where installing the versions that they state does not?
 
 usage: revive.py --truth SCRIPT --out ROWS.jsonl --scratch FOLDER [--naive-rows ROWS.jsonl]... [--only N,N...]
-                 [--builds-first] CARDS...
+                 [--side build|naive] CARDS...
 
 CARDS are files: JSON lines whose `lines` are the text of a card (those that state transformers and torch are taken),
 or a JSON list of {"transformers": ..., "torch": ..., "date": ..., "python": ..., "also": [...]}. SCRIPT is run in
@@ -9,8 +9,9 @@ each environment, and its last line that starts with `TRUTH ` holds {"ok": ..., 
 
 Naive: the versions that the card states, installed by uv as they are resolved today. Builds and previews that no
 index has are mapped to the nearest release, local parts (+cu111) dropped, and accelerate is added from transformers
-4.31 on, whose Trainer needs it: both sides get the same. The Python is the list's, else the plan's. `--naive-rows` are
-environments of the same pins and Python that were built and tried before: their outcome is taken over, and said.
+4.31 on, whose Trainer needs it, and datasets. The Python is the list's or the card's, else the newest that has wheels
+of all of them. `--naive-rows` are environments of the same pins and Python that were built and tried before: their
+outcome is taken over, and said.
 
 A row a card is added to ROWS.jsonl as it is known, so that a second run goes on where the first one ended; every
 environment is deleted after its trial. At the end: both rates over the same cards, every failure with its cause, and
@@ -22,6 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -40,6 +42,7 @@ Row = Dict[str, Any]
 MATRICES = Matrices()
 BUILD_TIMEOUT, TRUTH_TIMEOUT = 2400, 600  # seconds
 ROOM = 6 * 2**30  # bytes of disk that an environment takes at most, with what is downloaded for it
+PYTHONS = ["3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13"]
 OURS = [sys.executable, "-m", "card_doctor"]
 
 
@@ -51,30 +54,28 @@ def main() -> None:
     before = [json.loads(line) for path in asked.naive_rows for line in path.read_text().splitlines()]
     rows: Dict[str, Row] = {}
     if asked.out.exists():
-        rows = {row["id"]: row for row in map(json.loads, asked.out.read_text().splitlines())}
+        for row in map(json.loads, asked.out.read_text().splitlines()):
+            rows[row["id"]] = {**rows.get(row["id"], {}), **row}  # each side may have been measured by itself
 
     def note(row: Row) -> None:
         rows[row["id"]] = row
         with asked.out.open("a") as out:
             out.write(json.dumps(row) + "\n")
 
-    sides = ("build", "naive") if asked.builds_first else ("both",)
-    for side in sides:
-        for card in cards:
-            row = rows.get(card["id"], card)
-            if side != "naive" and "build" not in row:
-                row = note_of(row, build=built(row, asked))
-                note(row)
-            if side != "build" and "naive" not in row:
-                row = note_of(row, naive=taken_over(row, before) or naive(row, asked))
-                note(row)
+    for card in cards:
+        row = {**card, **rows.get(card["id"], {})}
+        if "build" not in row and asked.side != "naive":
+            row = told(row, "build", built(row, asked))
+            note(row)
+        if "naive" not in row and asked.side != "build":
+            row = told(row, "naive", taken_over(row, before) or naive(row, asked))
+            note(row)
     report([rows[card["id"]] for card in cards if card["id"] in rows])
 
 
-def note_of(row: Row, **measured: Any) -> Row:
-    for side, outcome in measured.items():
-        print(f"{row['id']:40} {side:6} {'ok' if outcome['ok'] else outcome['cause']}", flush=True)
-    return {**row, **measured}
+def told(row: Row, side: str, outcome: Row) -> Row:
+    print(f"{row['id']:28} {side:6} {'ok' if outcome['ok'] else outcome['cause']}", flush=True)
+    return {**row, side: outcome}
 
 
 def arguments() -> argparse.Namespace:
@@ -84,7 +85,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scratch", type=Path, required=True)
     parser.add_argument("--naive-rows", type=Path, action="append", default=[])
     parser.add_argument("--only", type=lambda text: {int(one) for one in text.split(",")})
-    parser.add_argument("--builds-first", action="store_true", help="All builds, then all naive installations.")
+    parser.add_argument("--side", choices=["build", "naive"], help="Only this one (default: both).")
     parser.add_argument("cards", type=Path, nargs="+")
     return parser.parse_args()
 
@@ -104,7 +105,7 @@ def read(path: Path, scratch: Path) -> Iterator[Row]:
             card = find_card(str(file), MATRICES.directories)
             if entry.get("class", "").startswith("not-a-card") or not {"transformers", "torch"} <= set(card.versions):
                 continue
-            yield row_of(f"{path.stem}-{number:02}", file, card, python=None)
+            yield row_of(f"{path.stem}-{number:02}", file, card)
         return
     for number, entry in enumerate(json.loads(path.read_text())):
         name = f"{path.stem}-{number:02}"
@@ -116,7 +117,7 @@ def read(path: Path, scratch: Path) -> Iterator[Row]:
         yield row_of(name, file, find_card(str(file), MATRICES.directories), entry.get("python"), entry.get("also", []))
 
 
-def row_of(name: str, file: Path, card: Card, python: Optional[str], also: Tuple[str, ...] = ()) -> Row:
+def row_of(name: str, file: Path, card: Card, python: Optional[str] = None, also: Tuple[str, ...] = ()) -> Row:
     pins, mapped = [], []
     for distribution, version in card.versions.items():
         if distribution == "python":
@@ -129,7 +130,22 @@ def row_of(name: str, file: Path, card: Card, python: Optional[str], also: Tuple
     transformers = pins_of(pins).get("transformers", "0")
     if "accelerate" not in pins_of(pins) and not (transformers[:1] in "<>" or Version(transformers) < Version("4.31")):
         pins.append("accelerate")
+    if "datasets" not in pins_of(pins):
+        pins.append("datasets")
+    exact = re.match(r"\d+\.\d+", card.versions.get("python", ""))
+    python = python or (exact.group() if exact else newest_python(pins_of(pins)))
     return {"id": name, "card": str(file), "python": python, "pins": pins, "mapped": mapped}
+
+
+def newest_python(pins: Dict[str, str]) -> str:
+    """For which each of the pinned releases has a wheel: one of its own, or one for any Python."""
+    found = PYTHONS
+    for distribution, version in pins.items():
+        release = MATRICES.releases(distribution).get(version)
+        tags = " ".join(release.wheels) if release else ""
+        fits = [one for one in found if "py3-none" in tags or f"cp{one.replace('.', '')}-" in tags or "abi3" in tags]
+        found = fits if tags and fits else found
+    return found[-1]
 
 
 def nearest(distribution: str, version: str) -> str:
@@ -178,7 +194,7 @@ def built(row: Row, asked: argparse.Namespace) -> Row:
 
 
 def naive(row: Row, asked: argparse.Namespace) -> Row:
-    python = row["python"] or row.get("build", {}).get("plan", {}).get("python") or "3.9"
+    python = row["python"]
     folder = fresh(asked.scratch / "env")
     target = str(folder / "bin" / "python")
     made: Row = {"source": "installed today", "python": python}
@@ -194,8 +210,7 @@ def naive(row: Row, asked: argparse.Namespace) -> Row:
 
 def taken_over(row: Row, before: List[Row]) -> Optional[Row]:
     """The outcome of the same pins in the same Python that was seen before."""
-    pins = pins_of(row["pins"])
-    python = row["python"] or row.get("build", {}).get("plan", {}).get("python")
+    pins, python = pins_of(row["pins"]), row["python"]
     for other in before:
         same = {name: pins.get(name) for name in other["card"]} == other["card"] and other["variant"] == "naive"
         others = set(pins) - set(other["card"]) - {"accelerate"}

@@ -46,7 +46,7 @@ def raws(card: Any, prefix: str) -> list[str]:
 
 def test_each_fact_from_its_best_place(model: Path) -> None:
     put(model, "README.md", README)
-    put(model, "config.json", {"transformers_version": "4.26.1", "torch_dtype": "float32"})
+    put(model, "config.json", {"transformers_version": "4.26.1", "torch_dtype": "float32", "model_type": "distilbert"})
     put(model, "adapter_config.json", {"peft_version": "0.18.0", "r": 8, "lora_alpha": 16, "lora_dropout": 0.1})
     put(model, "config_sentence_transformers.json", {"__version__": {"sentence_transformers": "3.0.1"}})
     put(model, "all_results.json", {"eval_loss": 0.50001, "eval_runtime": 1.0, "train_loss": 0.25, "epoch": 3.0})
@@ -57,6 +57,7 @@ def test_each_fact_from_its_best_place(model: Path) -> None:
     card = read_folder(model)
     assert card.name == "my-model"
     assert card.source.kind == "folder"
+    assert card.model_type == "distilbert"
     assert card.versions == {
         "transformers": "4.26.1",
         "torch": "1.13.1+cu116",

@@ -114,7 +114,10 @@ def test_a_card_of_the_trainer_is_read_whole() -> None:
         {"epoch": 1.0, "step": 500, "validation_loss": 0.3, "accuracy": 0.9},
         {"training_loss": 0.25, "epoch": 2.0, "step": 1000, "validation_loss": None, "accuracy": 0.9123},
     )
-    assert (card.base_model, card.dataset) == ("distilbert-base-uncased", {"name": "imdb"})
+    assert (card.base_model, card.dataset) == (
+        "distilbert-base-uncased",
+        {"name": "imdb", "task": "text-classification"},
+    )
     assert card.conflicts == ()
 
 

@@ -128,6 +128,15 @@ json.dump([dict(os.environ), os.getcwd(), tempfile.gettempdir()], open({str(seen
     assert environment["HOME"] == os.environ["HOME"]  # packages of the user's site stay where they are
 
 
+def test_a_known_failure_is_diagnosed_although_no_check_tells_of_it(packages):
+    packages(torch="raise RuntimeError('Numpy is not available')")
+    (finding,) = tried().diagnosis
+    assert (finding.id.partition("/")[0], finding.subject, finding.breaks) == ("trial", "import torch", "yes")
+    assert finding.found == "RuntimeError: Numpy is not available"
+    assert finding.message
+    assert finding.remedies[0].text
+
+
 def test_progress_is_told_of_every_stage_as_it_begins(packages):
     packages(torch="raise ImportError", tokenizers="raise ImportError", transformers="raise ImportError")
     begun = []

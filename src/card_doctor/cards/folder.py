@@ -145,6 +145,9 @@ def _whole(digits: str) -> Union[int, float, None]:
 
 def _config(value: Json) -> Iterator[Tuple[str, Any, str]]:
     yield from _version("transformers", value, "transformers_version")
+    kind = value.get("model_type")
+    if isinstance(kind, str) and kind:
+        yield "model_type", kind, f"model_type = {kind}"
     quantization = value.get("quantization_config")
     for key, one in quantization.items() if isinstance(quantization, dict) else ():
         if isinstance(one, (bool, int, float, str)):

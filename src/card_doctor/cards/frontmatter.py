@@ -68,6 +68,17 @@ def scores(values: Dict[str, Any]) -> Iterator[Score]:
                     yield Score(name, value, dataset)
 
 
+def tasks(values: Dict[str, Any]) -> List[str]:
+    """The hub's names of the tasks that a model-index scores, each once."""
+    results = (
+        _mapping(result)
+        for model in _list(values.get("model-index", values.get("model_index")))
+        for result in _list(_mapping(model).get("results"))
+    )
+    found = (_text(_mapping(result.get("task")).get("type")) for result in results)
+    return list(dict.fromkeys(task for task in found if task))
+
+
 def names(value: Any) -> List[str]:
     """A field that holds one name or several."""
     return [text for text in (_text(one) for one in _list(value)) if text and text.lower() not in {"null", "none", "~"}]

@@ -119,6 +119,10 @@ class Reader:
         if datasets:
             value = datasets[0] if len(datasets) == 1 else datasets
             self.stated.add("dataset.name", value, ", ".join(datasets), front.lines.get("datasets"), METADATA)
+        tasks = frontmatter.names(front.values.get("pipeline_tag")) or frontmatter.tasks(front.values)
+        if len(tasks) == 1:
+            place = front.lines.get("pipeline_tag", front.lines.get("model-index", front.lines.get("model_index")))
+            self.stated.add("dataset.task", tasks[0], tasks[0], place, METADATA)
         for day in frontmatter.names(front.values.get("date"))[:1]:
             self._date(day, front.lines.get("date"))
         place = front.lines.get("model-index", front.lines.get("model_index"))

@@ -92,6 +92,7 @@ class Statements:
             source=source,
             date=parts["card"].get("date"),
             base_model=parts["card"].get("base_model"),
+            model_type=parts["card"].get("model_type"),
             versions=parts["versions"],
             precision=precision,
             hyperparameters=parts["hyperparameters"],

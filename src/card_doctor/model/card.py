@@ -53,7 +53,8 @@ class TroubleshootingCase(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 
 class Card(msgspec.Struct, frozen=True):
     """One model card. Versions are as printed (``1.9.1+cu111``) under distribution names; hyperparameters
-    under the Trainer's names; metrics without ``eval_``; `results` is the table, one mapping a row.
+    under the Trainer's names; metrics without ``eval_``; `results` is the table, one mapping a row. `model_type` is
+    the family as transformers calls it (``distilbert``), `dataset` has the hub's name of the `task`.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Card(msgspec.Struct, frozen=True):
     schema: str = "card-doctor/card/1"
     date: Optional[str] = None
     base_model: Optional[str] = None
+    model_type: Optional[str] = None
     versions: Dict[str, str] = {}
     precision: Optional[Precision] = None
     hyperparameters: Dict[str, Any] = {}

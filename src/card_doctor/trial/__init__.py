@@ -57,6 +57,6 @@ def run_trial(
 def _diagnosed(trial: Trial, python: Path, card: Optional[Card]) -> Trial:
     from msgspec.structs import replace  # noqa: PLC0415
 
-    from card_doctor.trial.diagnosis import diagnose  # noqa: PLC0415  only a failure needs the checks
+    from card_doctor.trial.diagnosis import findings  # noqa: PLC0415  only a failure needs the checks
 
-    return replace(trial, diagnosis=diagnose(trial, python, card))
+    return replace(trial, diagnosis=findings(trial, python, card))

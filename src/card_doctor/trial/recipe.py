@@ -133,7 +133,9 @@ def _model(card: Optional[Card], notes: List[str]) -> Tuple[str, str]:
 
 
 def _family(card: Optional[Card]) -> Optional[str]:
-    """From the base model's name, else the card's own."""
+    """As its configuration says, else from the base model's name, else from the card's own."""
+    if card and card.model_type in KNOWN:
+        return card.model_type
     for name in (card.base_model, card.name) if card else ():
         called = (name or "").rpartition("/")[2].lower().replace("_", "-")
         for pattern, family in FAMILIES:
@@ -180,9 +182,11 @@ def _arguments(stated: Dict[str, Any], optimizer: Dict[str, Any], notes: List[st
         value = _number(stated.get(key))
         if value is not None and low <= value <= high:
             made[argument] = value
-    betas, epsilon = optimizer.get("betas"), _number(optimizer.get("epsilon"))
-    if isinstance(betas, (list, tuple)) and len(betas) == 2 and all(0 <= (_number(one) or 0) < 1 for one in betas):
-        made["adam_beta1"], made["adam_beta2"] = betas
+    epsilon = _number(optimizer.get("epsilon"))
+    betas = optimizer.get("betas")
+    numbers = [_number(one) for one in betas] if isinstance(betas, (list, tuple)) else []
+    if len(numbers) == 2 and all(one is not None and 0 <= one < 1 for one in numbers):
+        made["adam_beta1"], made["adam_beta2"] = numbers
     if epsilon is not None and epsilon > 0:
         made["adam_epsilon"] = epsilon
     scheduler = stated.get("lr_scheduler_type")
