@@ -41,7 +41,7 @@ from card_doctor.model import Card
 Row = Dict[str, Any]
 MATRICES = Matrices()
 BUILD_TIMEOUT, TRUTH_TIMEOUT = 2400, 600  # seconds
-ROOM = 6 * 2**30  # bytes of disk that an environment takes at most, with what is downloaded for it
+ROOM = 4 * 2**30  # bytes of disk that an environment of one download takes at most
 PYTHONS = ["3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13"]
 OURS = [sys.executable, "-m", "card_doctor"]
 

@@ -37,7 +37,9 @@ def test_the_text_says_which_stage_and_the_way_out(torch, tmp_path):
     ran = card_doctor("trial", CARD, env=torch("raise ImportError('no kernel')"), cwd=tmp_path)
     assert ran.returncode == 1
     assert ran.stdout.startswith(f"{CARD} in {sys.executable}\n\n[x]  works: no   failed: import torch")
-    assert max(map(len, ran.stdout.splitlines()[1:])) <= 80
+    *shown, command = ran.stdout.splitlines()
+    assert max(map(len, shown[1:])) <= 80
+    assert command.strip().endswith(f"check {CARD} --python {sys.executable}")
     assert "\x1b" not in ran.stdout + ran.stderr
 
 
