@@ -11,7 +11,7 @@ from card_doctor.compiled import compiled
 from card_doctor.errors import CardError, MatrixError
 from card_doctor.model import Card, Source
 
-__all__ = ["catalogue", "find_card"]
+__all__ = ["catalogue", "find_card", "read_named"]
 
 KIND = "cards"  # the folder of a matrices directory
 TEXTS = (".md", ".markdown", ".txt", ".html", ".htm", "")
@@ -74,15 +74,20 @@ def _read(path: Path) -> Card:
             f"{path}: no kind of card that is known",
             "A card is a `.toml` matrix, a README or an article (.md, .txt, .html), or a model's folder.",
         )
+    try:
+        return read_named(path)
+    except MatrixError as error:
+        raise CardError(error.message, error.hint) from error
+
+
+def read_named(path: Path) -> Card:
+    """The card of a matrix; MatrixError where it is none."""
     ready = compiled(path, Card)
     if ready is not None:
         return msgspec.structs.replace(ready, source=msgspec.structs.replace(ready.source, path=str(path)))
     from card_doctor.cards.matrix import read_matrix  # noqa: PLC0415  TOML is slow to load
 
-    try:
-        return read_matrix(path)
-    except MatrixError as error:
-        raise CardError(error.message, error.hint) from error
+    return read_matrix(path)
 
 
 def _text(text: str, name: str, source: Source) -> Card:

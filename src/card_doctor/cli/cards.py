@@ -28,22 +28,25 @@ def command() -> None:
 @options.everywhere()
 @click.pass_obj
 def list_cards(session: Session, /, **flags: Any) -> None:
-    """Every card that can be named without a path, and what it was trained with."""
-    from card_doctor.cards import catalogue  # noqa: PLC0415
-    from card_doctor.cards.matrix import read_matrix  # noqa: PLC0415
+    """Every card that can be named without a path, and what it was trained with; those with advice first."""
+    from card_doctor.cards import catalogue, read_named  # noqa: PLC0415
     from card_doctor.reporting.json import CardsDocument, ListedCard, encode  # noqa: PLC0415
 
     settings = session.settings(flags)
     output = Output(settings)
-    found = {name: read_matrix(path) for name, path in catalogue(_directories(settings)).items()}
-    cards = [ListedCard(name, card.date, card.versions) for name, card in found.items()]
+    found = {name: read_named(path) for name, path in catalogue(_directories(settings)).items()}
+    ordered = sorted(found.items(), key=lambda item: not item[1].troubleshooting)
+    cards = [ListedCard(name, card.date, card.versions) for name, card in ordered]
 
     def text(look: Look) -> str:
         from card_doctor.reporting.terminal import Page  # noqa: PLC0415
 
         page = Page(*look)
-        rows = [(card.name, card.date or "", ", ".join(map(" ".join, card.versions.items()))) for card in cards]
-        page.table([row[:1] if settings.quiet else row for row in rows])
+        for card in cards:
+            page.whole(card.name, indent=0)
+            if not settings.quiet:
+                stated = [card.date] if card.date else []
+                page.line(", ".join([*stated, *map(" ".join, card.versions.items())]), indent=4)
         return page.text()
 
     output.deliver({"text": text, "json": lambda _: encode(CardsDocument(tuple(cards)))})
