@@ -11,7 +11,19 @@ from card_doctor import __version__
 from card_doctor.cli.session import Session
 from card_doctor.errors import CardDoctorError
 
-COMMANDS = ("check", "plan", "build", "trial", "snapshot", "cards", "diagnose", "explain", "checks", "schema")
+COMMANDS = (
+    "check",
+    "plan",
+    "build",
+    "trial",
+    "snapshot",
+    "cards",
+    "diagnose",
+    "watch",
+    "explain",
+    "checks",
+    "schema",
+)
 
 
 class Program(click.Group):

@@ -127,12 +127,15 @@ class Output:
         self._files = [_file(output, formats) for output in settings.output]
         self._format = settings.format if settings.format in formats else formats[0]
 
-    def deliver(self, renderers: Renderers) -> None:
-        """The files first: where one can't be written, that error is all that is printed."""
+    def deliver(self, renderers: Renderers, *, aside: bool = False) -> None:
+        """The files first: where one can't be written, that error is all that is printed. `aside`: on standard error,
+        where standard output is another program's.
+        """
+        stream = sys.stderr if aside else sys.stdout
         for name, path in self._files:
             write(path, renderers[name](Look()))
-        look = _look(self._settings) if self._format == "text" else Look()
-        show(renderers[self._format](look), look.encoding)
+        look = _look(self._settings, stream) if self._format == "text" else Look()
+        show(renderers[self._format](look), look.encoding, aside=aside)
 
 
 def _file(output: str, formats: Sequence[str]) -> Tuple[str, Path]:
@@ -166,15 +169,16 @@ def write(path: Path, text: str) -> None:
         raise CardDoctorError(f"{path}: can't be written: {error.strerror or error}") from None
 
 
-def show(text: str, encoding: str = "utf-8") -> None:
-    """Data, on standard output. A reader that went away (`| head`) is no error."""
-    if sys.stdout is None:  # closed by whoever started us
+def show(text: str, encoding: str = "utf-8", *, aside: bool = False) -> None:
+    """Data, on standard output (`aside`: on standard error). A reader that went away (`| head`) is no error."""
+    stream = sys.stderr if aside else sys.stdout
+    if stream is None:  # closed by whoever started us
         return
     try:
-        _put(sys.stdout, _ended(text).encode(encoding, "backslashreplace"))
+        _put(stream, _ended(text).encode(encoding, "backslashreplace"))
     except OSError as error:
-        _silence(sys.stdout)
-        if not isinstance(error, BrokenPipeError):
+        _silence(stream)
+        if not aside and not isinstance(error, BrokenPipeError):
             raise CardDoctorError(f"standard output can't be written: {error.strerror or error}") from None
 
 
@@ -204,14 +208,14 @@ def _silence(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _look(settings: Settings) -> Look:
+def _look(settings: Settings, stream: Optional[TextIO]) -> Look:
     import shutil  # noqa: PLC0415
 
-    encoding = sys.stdout.encoding if sys.stdout is not None else None
-    return Look(shutil.get_terminal_size().columns, _color(settings.color), encoding or "utf-8")
+    encoding = stream.encoding if stream is not None else None
+    return Look(shutil.get_terminal_size().columns, _color(settings.color, stream), encoding or "utf-8")
 
 
-def _color(choice: str) -> bool:
+def _color(choice: str, stream: Optional[TextIO]) -> bool:
     """A flag wins; then https://no-color.org and https://force-color.org: set, and not empty."""
     if choice != "auto":
         return choice == "always"
@@ -219,4 +223,4 @@ def _color(choice: str) -> bool:
         return False
     if os.environ.get("FORCE_COLOR"):
         return True
-    return sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"

@@ -34,6 +34,7 @@ from card_doctor.model.snapshot import (
     TriedStep,
 )
 from card_doctor.model.trial import Stage, Trial
+from card_doctor.model.watch import Capacity, Ended, GpuSample, Observation, Sample, WatchedGpu
 
 __all__ = [
     "BREAKS",
@@ -43,6 +44,7 @@ __all__ = [
     "BinarySurface",
     "Breaks",
     "Build",
+    "Capacity",
     "Card",
     "Case",
     "CheckResult",
@@ -52,11 +54,13 @@ __all__ = [
     "Diagnosis",
     "Difference",
     "Document",
+    "Ended",
     "Enforced",
     "Environment",
     "Fact",
     "Finding",
     "Gap",
+    "GpuSample",
     "Hazard",
     "Ignore",
     "Ignored",
@@ -71,6 +75,7 @@ __all__ = [
     "Need",
     "NotApplicable",
     "NumpyApi",
+    "Observation",
     "Package",
     "Pin",
     "Place",
@@ -86,6 +91,7 @@ __all__ = [
     "Report",
     "Reproduction",
     "Role",
+    "Sample",
     "Severity",
     "Signature",
     "Snapshot",
@@ -104,4 +110,5 @@ __all__ = [
     "Verdict",
     "VersionRow",
     "Wall",
+    "WatchedGpu",
 ]

@@ -7,11 +7,14 @@ from typing import Any, Dict, Optional, Tuple, Union
 import msgspec
 
 from card_doctor.model import (
+    Capacity,
     Card,
     CheckResult,
     Counts,
+    Diagnosis,
     Difference,
     Document,
+    Ended,
     Environment,
     Finding,
     Ignore,
@@ -19,11 +22,13 @@ from card_doctor.model import (
     JoinedRemedy,
     Line,
     Machine,
+    Observation,
     Plan,
     Policy,
     Proof,
     Recognised,
     Report,
+    Sample,
     Severity,
     Tool,
     Trial,
@@ -129,6 +134,24 @@ class DiagnosisDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="ca
     environment: Optional[Environment] = None
     findings: Tuple[Finding, ...] = ()
     remedy: Optional[JoinedRemedy] = None
+
+
+class WatchDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="card-doctor/watch/1"):
+    """What `card-doctor watch --output json=PATH` writes. `overhead_percent` is of one processor: what watching took;
+    `preflight` is the verdict on the interpreter of the command, `diagnosis` is there where it failed.
+    """
+
+    tool: Tool
+    command: Tuple[str, ...]
+    card: Optional[str]
+    preflight: Optional[Verdict]
+    ended: Ended
+    interval: float
+    overhead_percent: float
+    capacity: Capacity
+    observations: Tuple[Observation, ...]
+    samples: Tuple[Sample, ...]
+    diagnosis: Optional[Diagnosis]
 
 
 class Explanation(msgspec.Struct, frozen=True, tag_field="schema", tag="card-doctor/explanation/1"):

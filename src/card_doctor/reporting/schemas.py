@@ -20,6 +20,7 @@ DOCUMENTS: Mapping[str, Type[msgspec.Struct]] = {
     "explanation": json.Explanation,
     "diagnosis": json.DiagnosisDocument,
     "plan": json.PlanDocument,
+    "watch": json.WatchDocument,
 }
 
 
