@@ -6,16 +6,18 @@ from typing import Callable, NamedTuple, Optional, Sequence, Tuple
 
 import msgspec
 
+from card_doctor import checkup
 from card_doctor.checks import engine
 from card_doctor.checks.registry import all_checks
 from card_doctor.checkup import machines, with_precision
 from card_doctor.environment.choose import VERSION
 from card_doctor.errors import EnvironmentReadError, UsageError
 from card_doctor.knowledge import Matrices
-from card_doctor.model import Card, Case, Finding, Machine, Plan, Platform, Policy, Snapshot
-from card_doctor.planning.ground import Site
+from card_doctor.model import Card, Case, Finding, Machine, Plan, Platform, Policy, Proof, Snapshot, Wall
+from card_doctor.planning.ground import Ground, Site
 from card_doctor.planning.interpreters import Interpreter, asked_for
 from card_doctor.planning.planner import Planner
+from card_doctor.planning.resolver import Refusal, Resolver
 from card_doctor.planning.uv import Uv
 
 
@@ -77,17 +79,67 @@ def plan_for(
     if platform is None:
         raise UsageError("a plan needs the platform", "add --platform TAG, like manylinux_2_28_x86_64")
     policy = msgspec.structs.replace(wish.policy, match="any", select=())
-    checks = [check for check in all_checks() if check.family in engine.DECISIVE]
-
-    def judge(case: Case) -> Tuple[Finding, ...]:
-        return engine.split_ignored(engine.run(checks, case)[0], policy.ignore)[0]
-
-    site = Site(card, machine, platform, knowledge, judge, policy)
+    site = Site(card, machine, platform, knowledge, _judge(policy), policy)
     elsewhere = _elsewhere(platform)
     planner = Planner(
         site, uv, date=wish.date, python=_interpreter(wish, elsewhere=elsewhere), elsewhere=elsewhere, say=say
     )
     return planner.plan()
+
+
+def plan_near(card: Card, wish: Wish, knowledge: Matrices, snapshot: Snapshot, say: Say = lambda _: None) -> Planned:
+    """The smallest change to the environment of `snapshot` after which the card trains in it, under the policy that
+    `check` judges by.
+    """
+    from card_doctor.planning.commands import install_command  # noqa: PLC0415
+    from card_doctor.planning.near import keep  # noqa: PLC0415
+
+    if len(wish.gpus) > 1:
+        raise UsageError("a plan is for one machine: give --gpu once", "several GPUs in it: --gpu A100+T4, or 8xH100")
+    if snapshot.source != "interpreter" or snapshot.python is None or snapshot.platform is None:
+        raise UsageError("--near is for an environment of this machine", "name it with --python PATH|ENV_DIR")
+    (machine,) = machines(snapshot, wish.gpus, wish.driver, knowledge)
+    machine = with_precision(machine, card, wish.policy)
+    uv = Uv(offline=wish.offline)
+    report = checkup.judge(Case(snapshot, machine, wish.policy, knowledge, card), all_checks())
+    interpreter = Interpreter(snapshot.python.version, snapshot.python.executable)
+    plan = Plan(
+        card.name, python=interpreter.series, interpreter=interpreter.path, changes=(), resolver=f"uv {uv.version}"
+    )
+    anew = f"a new environment: card-doctor plan {card.name}"
+    breaking = [finding for finding in report.findings if finding.breaks != "no" or finding.severity == "error"]
+    if report.remedy is None:
+        walls = [Wall(one.subject, one.message, way=anew) for one in breaking]
+        return Planned(msgspec.structs.replace(plan, blocked_by=tuple(walls)), card, machine, uv)
+    say("resolving what is to change")
+    site = Site(card, machine, snapshot.platform, knowledge, _judge(wish.policy), wish.policy)
+    ground, resolver = Ground(site, interpreter), Resolver(uv, interpreter)
+    kept = keep(ground, snapshot, report.remedy.requirements, breaking, resolver)
+    if isinstance(kept, Refusal):
+        told = f"no set keeps this environment and has {', '.join(report.remedy.requirements)}"
+        wall = Wall(", ".join(report.remedy.requirements), told, kept.words, anew)
+        return Planned(msgspec.structs.replace(plan, blocked_by=(wall,), calls=uv.calls), card, machine, uv)
+    changed = [f"{one.subject}=={one.planned}" for one in kept.changes]
+    plan = msgspec.structs.replace(
+        plan,
+        pins=kept.resolution.pins,
+        changes=kept.changes,
+        findings=kept.left,
+        proof=Proof("resolved"),
+        commands=(install_command(snapshot, changed),) if changed else (),
+        pylock=kept.resolution.pylock,
+        calls=uv.calls,
+    )
+    return Planned(plan, card, machine, uv)
+
+
+def _judge(policy: Policy) -> Callable[[Case], Tuple[Finding, ...]]:
+    checks = [check for check in all_checks() if check.family in engine.DECISIVE]
+
+    def judge(case: Case) -> Tuple[Finding, ...]:
+        return engine.split_ignored(engine.run(checks, case)[0], policy.ignore)[0]
+
+    return judge
 
 
 def described(wish: Wish) -> Snapshot:

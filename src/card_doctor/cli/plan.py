@@ -77,10 +77,11 @@ def command(session: Session, /, card: str, **flags: Any) -> int:
     output = Output(settings, FORMATS)
     planned = make(session, card, settings, own)
     plan = planned.plan
+    build = None if own["near"] else again(card, flags, own)
     if plan.blocked_by and settings.format not in {"text", "json"}:
         for wall in plan.blocked_by:
             session.warn(f"{wall.subject}: {wall.message}")
-    output.deliver(renderers(planned, settings, hashes=own["hashes"], build=again(card, flags, own)))
+    output.deliver(renderers(planned, settings, hashes=own["hashes"], build=build))
     return 1 if plan.blocked_by else 0
 
 
@@ -94,15 +95,27 @@ def make(session: Session, reference: str, settings: Settings, own: Mapping[str,
     from card_doctor.cards import find_card  # noqa: PLC0415
     from card_doctor.knowledge import Matrices  # noqa: PLC0415
     from card_doctor.planning.index import stray_settings  # noqa: PLC0415
-    from card_doctor.plans import plan_card  # noqa: PLC0415
+    from card_doctor.plans import plan_card, plan_near  # noqa: PLC0415
 
     knowledge = Matrices([Path(folder) for folder in settings.matrices])
     card = find_card(reference, knowledge.directories, offline=settings.offline)
     stray = stray_settings()
     if stray is not None:
         session.warn(f"{stray} is not asked where releases come from; UV_CONFIG_FILE names it for that")
+    wish = wish_of(settings, own)
     with session.progress() as show:
-        return plan_card(card, wish_of(settings, own), knowledge, show)
+        if not own["near"]:
+            return plan_card(card, wish, knowledge, show)
+        from card_doctor.checkup import look  # noqa: PLC0415
+
+        snapshot = look(
+            python=settings.python,
+            environment=settings.environment,
+            timeout=settings.timeout,
+            started_with_m=session.started_with_m,
+            hardware=not settings.gpu,
+        )
+        return plan_near(card, wish, knowledge, snapshot, show)
 
 
 def wish_of(settings: Settings, own: Mapping[str, Any]) -> Wish:

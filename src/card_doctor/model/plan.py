@@ -59,8 +59,8 @@ class Proof(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """`python` is the version that it is for ("3.9"), `interpreter` the one that was found (None: there is none here),
     `date` the day after which nothing is taken but what was moved ("2022-04-28"; None: no limit). `changes` are what
-    changes in an environment that is kept, `findings` what our checks still say of the set, `calls` how often the
-    resolver was asked. Nothing resolves where `blocked_by` is not empty.
+    changes in an environment that is kept (None: a new one is planned), `findings` what our checks still say of the
+    set, `calls` how often the resolver was asked. Nothing resolves where `blocked_by` is not empty.
     """
 
     card: str
@@ -70,7 +70,7 @@ class Plan(msgspec.Struct, frozen=True):
     date: Optional[str] = None
     pins: Tuple[Pin, ...] = ()
     differences: Tuple[Difference, ...] = ()
-    changes: Tuple[Difference, ...] = ()
+    changes: Optional[Tuple[Difference, ...]] = None
     findings: Tuple[Finding, ...] = ()
     notes: Tuple[str, ...] = ()
     proof: Proof = Proof()

@@ -23,7 +23,6 @@ from card_doctor.model import (
     Python,
     Release,
     Snapshot,
-    TorchBuild,
 )
 from card_doctor.planning.draft import Choice, Draft, by_nearness
 from card_doctor.planning.interpreters import Interpreter
@@ -66,7 +65,7 @@ class Ground:
         That there is no GPU is no fault of torch's.
         """
         if version not in self._hardware:
-            found = self.site.judge(self._case({"torch": version}, complete=False))
+            found = self.site.judge(self._case(self._packages({"torch": version}), complete=False))
             against = (one for one in found if one.family == "accelerator" and one.severity != "note")
             self._hardware[version] = next(against, None)
         return self._hardware[version]
@@ -120,34 +119,40 @@ class Ground:
 
     def problems(self, versions: Mapping[str, str], *, complete: bool) -> List[Finding]:
         """What breaks, or may break, an environment of these releases (`complete`: and of no others)."""
-        found = self.site.judge(self._case(versions, complete=complete))
+        return self.problems_of(self._packages(versions), complete=complete)
+
+    def problems_of(self, packages: Dict[str, Package], *, complete: bool = True) -> List[Finding]:
+        """The same of packages as they are described."""
+        found = self.site.judge(self._case(packages, complete=complete))
         return [one for one in found if one.family in DECISIVE and one.breaks != "no"]
 
     def remaining(self, versions: Mapping[str, str]) -> List[Finding]:
         """What is left to say of the planned set on this machine."""
-        found = self.site.judge(self._case(versions, complete=True))
+        found = self.site.judge(self._case(self._packages(versions), complete=True))
         return [one for one in found if one.family in DECISIVE and one.severity != "note"]
 
-    def _case(self, versions: Mapping[str, str], *, complete: bool) -> Case:
-        packages = {name: self._package(name, version) for name, version in versions.items()}
+    def _packages(self, versions: Mapping[str, str]) -> Dict[str, Package]:
+        return {name: self.package(name, version) for name, version in versions.items()}
+
+    def _case(self, packages: Dict[str, Package], *, complete: bool) -> Case:
         torch = None
-        if "+" in versions.get("torch", ""):
+        if "torch" in packages and "+" in packages["torch"].version:
             from card_doctor.environment.files import build_of  # noqa: PLC0415
 
-            torch = build_of(versions["torch"])
+            torch = build_of(packages["torch"].version)
         snapshot = Snapshot(
             source="pylock",
             complete=complete,
             python=self.python,
             platform=self.site.platform,
             packages=packages,
-            torch=torch if isinstance(torch, TorchBuild) else None,
+            torch=torch,
             driver=self.site.machine.driver,
             accelerators=self.site.machine.accelerators,
         )
         return Case(snapshot, self.site.machine, self.site.policy, self.site.knowledge, self.site.card)
 
-    def _package(self, name: str, version: str) -> Package:
+    def package(self, name: str, version: str) -> Package:
         release = self.release(name, version)
         if release is None:
             return Package(name, version)
@@ -170,7 +175,7 @@ class Ground:
             name = queue.pop(0)
             if name not in versions:
                 continue
-            for declared in requirements_of(self._package(name, versions[name]), self.python):
+            for declared in requirements_of(self.package(name, versions[name]), self.python):
                 if declared.name in draft.choices:
                     continue
                 wanted[declared.name] = wanted.get(declared.name, SpecifierSet()) & declared.specifier

@@ -211,8 +211,12 @@ class Planner:
         date = base_date(ground, draft, self._date)
         for _ in range(ROUNDS):
             versions = ground.foresee(draft, date, {})
-            # That what is declared holds is the resolver's own business.
-            found = [one for one in ground.problems(versions, complete=True) if one.id not in DECLARED]
+            # That what is declared holds is the resolver's own business, and what we know no release of it may bring.
+            found = [
+                one
+                for one in ground.problems(versions, complete=True)
+                if one.id not in DECLARED and self._site.knowledge.releases(one.subject)
+            ]
             mended = mend(ground, draft, found, only_add=True).draft
             if mended == draft:
                 break

@@ -19,7 +19,8 @@ else:
 
 class Question(NamedTuple):
     """`constraints` hold only what is brought in anyway. Nothing uploaded after `date` is taken ("2022-04-28"; None: no
-    limit), of the distributions in `dates` after their own; `built` may be built from source, where there is no wheel.
+    limit), of the distributions in `dates` after their own. `built` is built from source, since it has no wheel; the
+    others come as wheels: all of them, or those in `wheels`.
     """
 
     requirements: Tuple[str, ...]
@@ -27,6 +28,7 @@ class Question(NamedTuple):
     date: Optional[str] = None
     dates: Mapping[str, str] = {}
     built: FrozenSet[str] = frozenset()
+    wheels: Optional[FrozenSet[str]] = None
 
 
 class Resolution(NamedTuple):
@@ -90,7 +92,8 @@ class Resolver:
         with tempfile.TemporaryDirectory(prefix="card-doctor-") as folder:
             arguments = ["pip", "compile", "-", "--quiet", "--no-header", "--format", "pylock.toml", *self._where()]
             if wheels_only:
-                arguments += ["--only-binary", ":all:"]
+                names = [":all:"] if question.wheels is None else sorted(question.wheels)
+                arguments += [word for name in names for word in ("--only-binary", name)]
                 arguments += [word for name in sorted(question.built) for word in ("--no-binary", name)]
             if question.constraints:
                 path = Path(folder, "constraints.txt")

@@ -177,7 +177,7 @@ class PlanDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="card-do
     date: Optional[str]
     requirements: Tuple[str, ...]
     differences: Tuple[Difference, ...]
-    changes: Tuple[Difference, ...]
+    changes: Optional[Tuple[Difference, ...]]
     findings: Tuple[Finding, ...]
     notes: Tuple[str, ...]
     proof: Proof

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import List, Optional, Sequence
 
 from card_doctor.model import Difference, Plan
 from card_doctor.reporting.terminal import Page
+from card_doctor.reporting.words import many
 
 SHOWN = 12  # lines of a resolver's words, before the rest is left to -v
 PROOFS = {
@@ -38,7 +39,7 @@ def render(
         _walls(page, plan, verbose=verbose)
     else:
         _set(page, plan)
-        _differences(page, plan)
+        _differences(page, plan) if plan.changes is None else _changes(page, plan, plan.changes)
         _left(page, plan, verbose=verbose)
         _how(page, plan, build, verbose=verbose)
     if verbose:
@@ -56,7 +57,9 @@ def _one_line(plan: Plan) -> str:
 
 
 def _set(page: Page, plan: Plan) -> None:
-    day = f"as of {plan.date}" if plan.date else "as new as possible"
+    day = (
+        f"as of {plan.date}" if plan.date else "as new as possible" if plan.changes is None else "what is there is kept"
+    )
     page.line(
         f"{len(plan.pins)} packages for Python {plan.python}, {day}",
         prefix=[("[ok] ", "bold green"), (f"plan: {plan.proof.level}", "bold green"), "   "],
@@ -78,11 +81,20 @@ def _differences(page: Page, plan: Plan) -> None:
             page.line((title, "bold"))
             for one in differences:
                 page.line(one.because, prefix=[f"  {_change(one)}: "] if len(_change(one)) < 40 else [])
-    if plan.changes:
-        page.gap()
-        page.line(("What changes in the environment", "bold"))
-        for one in plan.changes:
-            page.line(f"{_change(one)}" + (f": {one.because}" if one.because else ""), indent=2)
+
+
+def _changes(page: Page, plan: Plan, changes: Sequence[Difference]) -> None:
+    """Of a plan that keeps an environment: what it changes there."""
+    page.gap()
+    if not changes:
+        page.line("The card can be trained in this environment as it is.")
+        return
+    page.line((f"{many(len(changes), 'package')} of it to change", "bold"))
+    for one in changes:
+        page.line(one.because, prefix=[f"  {_change(one)}: "] if len(_change(one)) < 40 else [])
+    page.gap()
+    for command in plan.commands:
+        page.whole(command)
 
 
 def _change(one: Difference) -> str:
@@ -107,7 +119,7 @@ def _left(page: Page, plan: Plan, *, verbose: bool) -> None:
 
 def _how(page: Page, plan: Plan, build: Optional[str], *, verbose: bool) -> None:
     page.gap()
-    if verbose:
+    if verbose and plan.pins:
         page.line(("The whole set", "bold"))
         for pin in plan.pins:
             page.line(pin.requirement, indent=2)
