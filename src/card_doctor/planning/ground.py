@@ -43,8 +43,11 @@ class Site(NamedTuple):
 
 
 class Ground:
-    def __init__(self, site: Site, interpreter: Interpreter) -> None:
+    """`day` is the card's: of several releases that are as near, one that was there by then is nearer."""
+
+    def __init__(self, site: Site, interpreter: Interpreter, day: Optional[str] = None) -> None:
         self.site = site
+        self._day = day
         self.interpreter = interpreter
         self.python: Python = python_on(interpreter.version, site.platform)
         self._hardware: Dict[str, Optional[Finding]] = {}
@@ -79,12 +82,17 @@ class Ground:
             return choice.version if choice.own is None or specifier.contains(choice.own, prereleases=True) else None
         if find_release(releases, choice.own) is None and specifier.contains(choice.own, prereleases=True):
             return choice.version  # newer than what we know, or not ours to know
+        found: Optional[Version] = None
         for release in by_nearness(releases, choice.own):
             version = Version(release.version)
+            if found is not None and (version.major, version.minor) != (found.major, found.minor):
+                break
             within = specifier.contains(version, prereleases=version == choice.own)
             if within and self.installable(release) and (choice.name != "torch" or self._runs(choice.own, version)):
-                return release.version
-        return None
+                if version == choice.own or self._day is None or release.date <= self._day:
+                    return release.version
+                found = found or version
+        return str(found) if found is not None else None
 
     def _runs(self, own: Version, version: Version) -> bool:
         """Can this machine use that torch in place of `own`? A GPU that is newer than torch wants a newer torch, not an

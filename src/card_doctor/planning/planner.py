@@ -59,6 +59,7 @@ class Planner:
         self._python = python
         self._elsewhere = elsewhere
         self._say = say
+        self._day: Optional[str] = None  # the card's
         self._missing: List[Interpreter] = []  # Pythons that would do better, and are not installed
 
     def plan(self) -> Plan:
@@ -69,6 +70,7 @@ class Planner:
                 f"{self._site.card.name} states no versions: there is nothing to plan",
                 "a plan needs at least one, as `Transformers 4.18.0` under the framework versions",
             )
+        self._day = base_date(Ground(self._site, Interpreter("3.9")), draft, self._date)
         walls: List[Wall] = []
         tried: List[Tuple[Ground, Draft]] = []
         for ground, fitted in self._candidates(draft, walls):
@@ -99,7 +101,7 @@ class Planner:
         the card as it is before any other is looked at.
         """
         if self._python is not None:
-            ground = Ground(self._site, self._python)
+            ground = Ground(self._site, self._python, self._day)
             fitted = self._fit(ground, draft)
             if isinstance(fitted, Wall):
                 walls.append(fitted)
@@ -107,8 +109,8 @@ class Planner:
                 yield ground, fitted
             return
         later: List[Tuple[int, int, int, Draft]] = []
-        for place, minor in enumerate(in_order(MINORS, self._day(draft))):
-            fitted = self._fit(Ground(self._site, Interpreter(f"3.{minor}.99")), draft)
+        for place, minor in enumerate(in_order(MINORS, self._day)):
+            fitted = self._fit(Ground(self._site, Interpreter(f"3.{minor}.99"), self._day), draft)
             if isinstance(fitted, Wall):
                 walls.append(fitted)
                 continue
@@ -121,7 +123,7 @@ class Planner:
         for _, _, minor, _ in later:
             yield from self._with_interpreter(minor, draft)
         for missing in self._missing:  # for want of any other
-            yield Ground(self._site, missing), self._fitted(Ground(self._site, missing), draft)
+            yield Ground(self._site, missing, self._day), self._fitted(Ground(self._site, missing, self._day), draft)
 
     def _with_interpreter(self, minor: int, draft: Draft) -> Iterator[Tuple[Ground, Draft]]:
         interpreter = Interpreter(f"3.{minor}") if self._elsewhere else find(minor)
@@ -130,7 +132,7 @@ class Planner:
             if not self._uv.downloads:
                 self._missing.append(interpreter)
                 return
-        ground = Ground(self._site, interpreter)
+        ground = Ground(self._site, interpreter, self._day)
         yield ground, self._fitted(ground, draft)
 
     def _fitted(self, ground: Ground, draft: Draft) -> Draft:
@@ -171,9 +173,6 @@ class Planner:
             f"no release of {choice.name} can be had for Python {ground.interpreter.series} here",
             way="another Python: --python VERSION",
         )
-
-    def _day(self, draft: Draft) -> Optional[str]:
-        return base_date(Ground(self._site, Interpreter("3.9")), draft, self._date)
 
     # Resolving
 
