@@ -13,7 +13,7 @@ import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any, Callable, Dict, Iterator, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional
 
 import msgspec
 
@@ -61,9 +61,9 @@ def build(plan: Plan, folder: Path, uv: Uv, *, timeout: float, say: Callable[[st
     for old in _abandoned(folder):
         say(f"removing {old.name}, left by a build that was ended")
         shutil.rmtree(old, ignore_errors=True)
-    with _terminated_as_interrupted(), _workshop(folder) as (shop, lock):
+    with _terminated_as_interrupted(), _workshop(folder) as shop:
         made = shop / "env"
-        _install(plan, made, uv, lock=lock, say=say)
+        _install(plan, made, uv, say)
         say("reading what was installed")
         _must_be_as_planned(plan, made, timeout)
         try:
@@ -75,12 +75,11 @@ def build(plan: Plan, folder: Path, uv: Uv, *, timeout: float, say: Callable[[st
     return msgspec.structs.replace(plan, proof=Proof("built"), environment=str(folder), interpreter=plan.interpreter)
 
 
-def _install(plan: Plan, made: Path, uv: Uv, *, lock: IO[bytes], say: Callable[[str], None]) -> None:
+def _install(plan: Plan, made: Path, uv: Uv, say: Callable[[str], None]) -> None:
     """Scripts are written so that the folder may be moved (`--relocatable`)."""
-    keep = (lock.fileno(),)  # what outlives us, holds the lock for as long
     say(f"making an environment of Python {plan.python}")
     python = plan.interpreter or str(plan.python)
-    said = uv.ask(["venv", "--quiet", "--relocatable", "--python", python, str(made)], indexed=False, keep=keep)
+    said = uv.ask(["venv", "--quiet", "--relocatable", "--python", python, str(made)], indexed=False)
     if said.code:
         raise uv.fail(said, f"an environment of {python} can't be made")
     locked = made.with_name("pylock.toml")
@@ -90,7 +89,7 @@ def _install(plan: Plan, made: Path, uv: Uv, *, lock: IO[bytes], say: Callable[[
         raise BuildError(f"{locked} can't be written: {error.strerror or error}") from None
     megabytes = sum(pin.size for pin in plan.pins) // 10**6
     say(f"installing {len(plan.pins)} packages" + (f" ({megabytes} MB)" if megabytes else ""))
-    said = uv.ask(["pip", "sync", "--quiet", "--python", str(made), str(locked)], keep=keep)
+    said = uv.ask(["pip", "sync", "--quiet", "--python", str(made), str(locked)])
     if said.code:
         raise uv.fail(said, "the packages can't be installed")
 
@@ -105,7 +104,7 @@ def _must_be_as_planned(plan: Plan, made: Path, timeout: float) -> None:
 
 
 @contextmanager
-def _workshop(folder: Path) -> Iterator[Tuple[Path, IO[bytes]]]:
+def _workshop(folder: Path) -> Iterator[Path]:
     """A hidden folder beside DIR, on the same file system, locked; gone in the end whatever happens."""
     try:
         shop = Path(tempfile.mkdtemp(prefix=f".{folder.name}{MARK}", dir=folder.parent))
@@ -115,7 +114,7 @@ def _workshop(folder: Path) -> Iterator[Tuple[Path, IO[bytes]]]:
         with (shop / LOCK).open("wb") as lock:
             if fcntl is not None:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield shop, lock
+            yield shop
     finally:
         shutil.rmtree(shop, ignore_errors=True)
 

@@ -4,7 +4,7 @@ resolver and judged by our own checks until nothing is found, or it is known why
 
 from __future__ import annotations
 
-from typing import Callable, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Callable, FrozenSet, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
@@ -59,6 +59,8 @@ class Planner:
         self._python = python
         self._elsewhere = elsewhere
         self._say = say
+        self._tried_sources = False
+        self._from_source: FrozenSet[str] = frozenset()  # what has no wheel, as was found
         self._day: Optional[str] = None  # the card's
         self._missing: List[Interpreter] = []  # Pythons that would do better, and are not installed
 
@@ -228,16 +230,26 @@ class Planner:
         """By wheels as of the day; else a little later, from source, or of an index that knows no days."""
         refusal = None
         for tried in (dates, *dates.wider()):
-            answer = resolver.ask(_question(ground, draft, tried), dates.preferred if tried is not dates else "")
+            answer = resolver.ask(self._question(ground, draft, tried), dates.preferred if tried is not dates else "")
             if isinstance(answer, Resolution):
                 return answer, tried
             refusal = refusal or answer
         if dates.date:
-            undated = resolver.ask(_question(ground, draft, dates, by_constraints=True))
+            undated = resolver.ask(self._question(ground, draft, dates, by_constraints=True))
             if isinstance(undated, Resolution) and not any(pin.dated for pin in undated.pins):
                 return undated, dates
-        built = resolver.ask_with_sources(_question(ground, draft, dates))
-        return (built, dates) if isinstance(built, Resolution) else refusal or built
+        if not self._tried_sources:  # once: to build them takes minutes
+            self._tried_sources = True
+            self._say("trying with what has to be built from source")
+            built = resolver.ask_with_sources(self._question(ground, draft, dates))
+            if isinstance(built, Resolution):
+                self._from_source = frozenset(pin.name for pin in built.pins if pin.source)
+                return built, dates
+        return refusal or Refusal("")
+
+    def _question(self, ground: Ground, draft: Draft, dates: Dates, *, by_constraints: bool = False) -> Question:
+        question = _question(ground, draft, dates, by_constraints=by_constraints)
+        return question._replace(built=question.built | self._from_source)
 
     def _loosened(self, ground: Ground, draft: Draft, wall: Wall) -> Optional[Found]:
         """The card's releases exclude each other: give up one, the least important first, within its series if that

@@ -17,6 +17,9 @@ else:
     import tomli as tomllib
 
 
+BUILDS = 120.0  # seconds for building the metadata of all that has no wheel; what takes longer is no plan
+
+
 class Question(NamedTuple):
     """`constraints` hold only what is brought in anyway. Nothing uploaded after `date` is taken ("2022-04-28"; None: no
     limit), of the distributions in `dates` after their own. `built` is built from source, since it has no wheel; the
@@ -90,7 +93,18 @@ class Resolver:
     def _run(self, question: Question, preferred: str, wheels_only: bool) -> Answer:
         self._uv.calls += 1
         with tempfile.TemporaryDirectory(prefix="card-doctor-") as folder:
-            arguments = ["pip", "compile", "-", "--quiet", "--no-header", "--format", "pylock.toml", *self._where()]
+            asked = Path(folder, "requirements.in")
+            asked.write_text("\n".join(question.requirements) + "\n", encoding="utf-8")
+            arguments = [
+                "pip",
+                "compile",
+                str(asked),
+                "--quiet",
+                "--no-header",
+                "--format",
+                "pylock.toml",
+                *self._where(),
+            ]
             if wheels_only:
                 names = [":all:"] if question.wheels is None else sorted(question.wheels)
                 arguments += [word for name in names for word in ("--only-binary", name)]
@@ -107,10 +121,12 @@ class Resolver:
                 path = Path(folder, "pylock.toml")
                 path.write_text(preferred, encoding="utf-8")
                 arguments += ["--output-file", str(path)]
-            said = self._uv.ask(arguments, text="\n".join(question.requirements) + "\n")
+            said = self._uv.ask(arguments, limit=None if wheels_only else BUILDS)
             written = Path(folder, "pylock.toml").read_text("utf-8") if preferred and said.code == 0 else said.out
         if said.code == 0:
             return read_answer(written)
+        if said.code is None:
+            return Refusal(said.words)
         if said.code != 1:
             raise self._uv.fail(said, "uv can't resolve")
         if self._uv.offline:

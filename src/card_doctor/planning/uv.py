@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
-from typing import NamedTuple, Optional, Sequence, Tuple
+from subprocess import PIPE, TimeoutExpired
+from threading import Thread
+from typing import IO, Dict, NamedTuple, Optional, Sequence, Tuple
 
+from card_doctor.environment.process import kill, signal_name, start
 from card_doctor.errors import CardDoctorError
 from card_doctor.planning.index import redacted, uv_environment, without_index
 
@@ -23,9 +27,9 @@ class ResolverError(CardDoctorError):
 
 
 class Said(NamedTuple):
-    """How uv ended, what it gave, and what it said, without secrets."""
+    """How uv ended (None: not in time), what it gave, and what it said, without secrets."""
 
-    code: int
+    code: Optional[int]
     out: str
     words: str
 
@@ -46,34 +50,35 @@ class Uv:
     def version(self) -> str:
         return ".".join(map(str, self._read_version()))
 
-    def ask(
-        self, arguments: Sequence[str], *, text: str = "", indexed: bool = True, keep: Tuple[int, ...] = ()
-    ) -> Said:
-        """Run `uv ARGUMENTS`; `text` is its standard input, `keep` are files that it inherits. It works in the root
+    def ask(self, arguments: Sequence[str], *, indexed: bool = True, limit: Optional[float] = None) -> Said:
+        """Run `uv ARGUMENTS`, for at most `limit` seconds; it ends when we do, killed or not. It works in the root
         folder, where no uv.toml of somebody else's lies about.
         """
         command = [self.path, *arguments]
         if indexed:
             command += ["--offline"] * self.offline + ["--no-index"] * self._indexless
+        root = Path(self.path).anchor or os.sep
         try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=self._environment,
-                cwd=Path(self.path).anchor or os.sep,
-                pass_fds=keep if os.name == "posix" else (),
-            )
+            process = start(command, stdout=PIPE, stderr=PIPE, env=self._environment, cwd=root)
         except OSError as error:
             raise ResolverError(f"{self.path} can't be started: {error.strerror or error}", "reinstall uv") from None
+        said: Dict[str, bytes] = {}
+        deadline = None if limit is None else time.monotonic() + limit
+        listeners = [
+            Thread(target=_listen, args=(stream, name, said), daemon=True)
+            for name, stream in (("out", process.stdout), ("err", process.stderr))
+        ]
         try:
-            out, err = process.communicate(text.encode())
-        except BaseException:  # interrupted: nothing that we started goes on without us
-            process.kill()
-            process.wait()
-            raise
-        return Said(process.returncode, out.decode("utf-8", "replace"), _words(err))
+            for listener in listeners:
+                listener.start()
+            for listener in listeners:
+                listener.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            code = process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        except TimeoutExpired:
+            return Said(None, "", f"uv did not end within {limit:g} seconds")
+        finally:
+            kill(process)
+        return Said(code, said["out"].decode("utf-8", "replace"), _words(said["err"]))
 
     def fail(self, said: Said, what: str) -> ResolverError:
         """Why uv gave no answer (exit code 2, or killed)."""
@@ -84,7 +89,7 @@ class Uv:
                 "pip install -U 'card-doctor[plan]'",
             )
         first = next((line for line in said.words.splitlines() if line.startswith("error")), said.words)
-        ended = f"ended by signal {-said.code}" if said.code < 0 else f"exit code {said.code}"
+        ended = signal_name(-said.code) if said.code is not None and said.code < 0 else f"exit code {said.code}"
         causes = [line.strip() for line in said.words.splitlines() if line.strip().startswith("cause:")]
         told = "; ".join([first.replace("error: ", "", 1) or ended, *(cause[7:] for cause in causes[:3])])
         return ResolverError(f"{what}: {told}", _hint(said.words, offline=self.offline))
@@ -113,6 +118,11 @@ def find_uv() -> str:
             "pip install 'card-doctor[plan]'",
         )
     return str(Path(found).absolute())
+
+
+def _listen(stream: IO[bytes], name: str, said: Dict[str, bytes]) -> None:
+    with stream:
+        said[name] = stream.read()
 
 
 def _words(err: bytes) -> str:
