@@ -1,0 +1,76 @@
+"""Both seed cards brought back to life: planned, built and trained in; and a build killed at twenty moments."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+
+import pytest
+
+from card_doctor.planning.interpreters import find
+
+pytestmark = pytest.mark.heavy
+
+FIRST, SECOND = "tiny-bert-mnli-distilled", "distilbert-allsides"
+LONGEST = 30.0  # seconds until a moment to be killed at; a build from a warm cache takes about as long
+IMPORTS = "import torch, transformers, datasets, tokenizers; assert torch.zeros(2).numpy().shape == (2,)"
+
+
+def card_doctor(*args):
+    return [sys.executable, "-m", "card_doctor", *map(str, args)]
+
+
+@pytest.fixture(autouse=True)
+def _python():
+    if find(9) is None:
+        pytest.skip("no Python 3.9 is installed, which the releases of both cards have wheels for")
+
+
+@pytest.mark.parametrize("card", [FIRST, SECOND])
+def test_the_environment_that_is_built_trains(card, tmp_path):
+    ran = subprocess.run(
+        card_doctor("build", card, tmp_path / "env", "--format", "json"), capture_output=True, text=True, check=False
+    )
+    made = json.loads(ran.stdout)
+    assert (ran.returncode, made["blocked_by"]) == (0, [])
+    assert made["proof"]["level"] == "trained"
+    assert made["trial"]["works"]
+    assert [one["subject"] for one in made["differences"] if one["card"]] == []
+
+
+@pytest.mark.parametrize(
+    ("gpu", "torch"), [("T4", "1.9.1"), ("RTX 4090", "1.13.1"), ("H100", "2.1.2"), ("B200", "2.8.0")]
+)
+def test_a_newer_gpu_moves_torch_and_nothing_else(gpu, torch):
+    ran = subprocess.run(
+        card_doctor("plan", FIRST, "--gpu", gpu, "--format", "json"), capture_output=True, text=True, check=True
+    )
+    made = json.loads(ran.stdout)
+    assert {f"torch=={torch}", "transformers==4.18.0", "datasets==2.1.0", "tokenizers==0.11.6"} <= set(
+        made["requirements"]
+    )
+    assert [one["subject"] for one in made["differences"]] == ([] if gpu == "T4" else ["torch"])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_build_killed_at_twenty_moments_leaves_nothing_that_the_next_trips_over(tmp_path):
+    folder, draws, ended = tmp_path / "env", random.Random(20), 0
+    for _ in range(20):
+        process = subprocess.Popen(
+            card_doctor("build", FIRST, folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(draws.uniform(0, LONGEST))
+        process.kill()
+        process.wait()
+        if folder.exists():  # then it is complete
+            subprocess.run([str(folder / "bin" / "python"), "-c", IMPORTS], check=True)
+            folder.rename(tmp_path / f"complete-{ended}")
+            ended += 1
+    time.sleep(3)  # what was killed with it is gone by then
+    ran = subprocess.run(card_doctor("build", FIRST, folder), capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert list(tmp_path.glob(".env*")) == []
