@@ -73,6 +73,13 @@ What mends it all together:
     )
 
 
+def test_what_a_release_has_not_is_said_and_is_no_failure():
+    stage = Stage("datasets load parquet", None, 0.0, "datasets 1.6.2 has no loader for Parquet")
+    shown = text(Trial(True, "cpu", (*WORKS.stages, stage)))
+    assert "works: yes   2 stages passed on cpu in 9 s" in shown
+    assert "[-]  not run: datasets load parquet (datasets 1.6.2 has no loader for Parquet)" in shown
+
+
 def test_details_are_for_those_who_ask():
     assert "Traceback" not in text(FAILS)
     shown = text(FAILS, verbose=True)

@@ -10,8 +10,9 @@ from card_doctor.model.finding import Finding
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """One step of the loop. `ok` None: it was not run, since a stage that it needs failed; `error` says which, or
-    is the exception's last line, or how the process ended. `traceback` is the end of what it said.
+    """One step of the loop. `ok` None: it was not run, since a stage that it needs failed, or since this release has
+    nothing to try; `error` says which, or is the exception on one line, or how the process ended. `traceback` is the
+    end of what it said.
     """
 
     stage: str
@@ -22,7 +23,7 @@ class Stage(msgspec.Struct, frozen=True):
 
 
 class Trial(msgspec.Struct, frozen=True):
-    """`works`: every stage passed. `device` is what it ran on (``cpu``, ``cuda: Tesla T4``), None where training was
+    """`works`: no stage failed. `device` is what it ran on (``cpu``, ``cuda: Tesla T4``), None where training was
     not reached. `trained` is what was trained: model, task, precision and the Trainer's arguments; `notes` say where
     that is less than, or not, what the card states. `diagnosis` are findings that explain a failure.
     """

@@ -39,9 +39,10 @@ def render(
     for stage in trial.stages:
         if verbose or stage.ok is not None:
             _stage(page, stage, wide, verbose=verbose)
-    left = [stage.stage for stage in trial.stages if stage.ok is None]
-    if left and not verbose:
-        page.line(", ".join(left), prefix=[("[-]".ljust(5), STYLES["[-]"]), "not run: "])
+    left = [stage for stage in trial.stages if stage.ok is None and not verbose]
+    if left:
+        names = ", ".join(stage.stage for stage in left) if trial.failed else "; ".join(map(_left, left))
+        page.line(names, prefix=[("[-]".ljust(5), STYLES["[-]"]), "not run: "])
     _trained(page, trial, verbose=verbose)
     if not trial.works:
         _diagnosis(page, trial, check, verbose=verbose)
@@ -52,7 +53,8 @@ def _summary(trial: Trial) -> str:
     seconds = f"{sum(stage.seconds for stage in trial.stages):.0f} s"
     device = f" on {trial.device}" if trial.device else ""
     if trial.works:
-        return f"{words.many(len(trial.stages), 'stage')} passed{device} in {seconds}"
+        passed = sum(stage.ok is True for stage in trial.stages)
+        return f"{words.many(passed, 'stage')} passed{device} in {seconds}"
     return f"failed: {', '.join(stage.stage for stage in trial.failed)}"
 
 
@@ -62,6 +64,10 @@ def _stage(page: Page, stage: Stage, wide: int, *, verbose: bool) -> None:
     page.line(stage.error or "", prefix=[(mark.ljust(5), STYLES[mark]), stage.stage.ljust(wide), taken])
     for line in stage.traceback.splitlines() if verbose else ():
         page.whole(line, "", indent=7)
+
+
+def _left(stage: Stage) -> str:
+    return f"{stage.stage} ({stage.error})"
 
 
 def _trained(page: Page, trial: Trial, *, verbose: bool) -> None:

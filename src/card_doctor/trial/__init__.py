@@ -49,7 +49,7 @@ def run_trial(
         how = ended["early"]
         seconds = round(time.monotonic() - since, 3)
         stages.append(Stage(begun or "between stages", False, seconds, how.how, how.said))
-    works = bool(stages) and all(stage.ok for stage in stages)
+    works = all(stage.ok is not False for stage in stages)
     made = Trial(works, device, tuple(stages), trained=trained, notes=tuple(notes))
     return made if works else _diagnosed(made, python, card)
 

@@ -58,7 +58,8 @@ FAMILIES: Tuple[Tuple[str, str], ...] = (
 KNOWN = frozenset(family for _, family in FAMILIES)
 _MODALITY = {
     **dict.fromkeys(("vit", "deit", "beit", "swin", "convnext", "resnet"), "image-classification"),
-    **dict.fromkeys(("whisper", "wav2vec2", "hubert"), "automatic-speech-recognition"),
+    **dict.fromkeys(("wav2vec2", "hubert"), "automatic-speech-recognition"),
+    "whisper": "speech-to-text",
     **dict.fromkeys(("t5", "mt5", "bart", "mbart", "marian", "pegasus"), "text2text-generation"),
     **dict.fromkeys(
         ("gpt2", "gpt_neo", "gpt_neox", "opt", "bloom", "qwen2", "qwen3", "mistral", "llama", "gemma", "gemma2", "phi",
@@ -85,6 +86,7 @@ TASKS = {
 _TRAINABLE = {
     "image-classification": ("image-classification",),
     "automatic-speech-recognition": ("automatic-speech-recognition", "audio-classification"),
+    "speech-to-text": ("automatic-speech-recognition",),
     "text2text-generation": ("text2text-generation",),
     "text-generation": ("text-generation", "text-classification"),
 }

@@ -87,6 +87,10 @@ def stage(name, *needs):
     return register
 
 
+class NotTried(Exception):  # noqa: N818  an outcome, not an error
+    """The release has nothing that the stage could try."""
+
+
 class Trial:
     """What the stages leave for those that follow."""
 
@@ -116,6 +120,8 @@ class Trial:
             try:
                 function(self)
                 passed.add(name)
+            except NotTried as reason:
+                ended.update(ok=None, error=str(reason))
             except BaseException as error:  # a broken extension raises anything
                 ended.update(ok=False, error=self.told(error), traceback=self.without_folder(traceback.format_exc()))
             ended["seconds"] = round(time.time() - begun, 3)
@@ -198,7 +204,12 @@ def fast_tokenizer(trial):
         bos_token="[CLS]",
         eos_token="[SEP]",
     )
-    made.save_pretrained(trial.path("tokenizer"))
+    try:
+        made.save_pretrained(trial.path("tokenizer"))
+        trial.saved_by_trainer = made
+    except NotImplementedError:  # early releases save a tokenizer of no family in one form only, when told to
+        made.save_pretrained(trial.path("tokenizer"), legacy_format=False)
+        trial.saved_by_trainer = None
     trial.tokenizer = PreTrainedTokenizerFast.from_pretrained(trial.path("tokenizer"))
     assert trial.tokenizer("the cat")["input_ids"] == made("the cat")["input_ids"]
 
@@ -235,8 +246,7 @@ def datasets_load_parquet(trial):
     from datasets import packaged_modules
 
     if "parquet" not in getattr(packaged_modules, "_PACKAGED_DATASETS_MODULES", {"parquet": None}):
-        trial.note("datasets {} has no loader for Parquet".format(datasets.__version__))
-        return
+        raise NotTried("datasets {} has no loader for Parquet".format(datasets.__version__))
     import pyarrow
     from pyarrow import parquet
 
@@ -322,7 +332,7 @@ def train(trial):
         eval_dataset=trial.encoded,
         data_collator=collator(trial, transformers),
         compute_metrics=accuracy if trial.task in WITH_ACCURACY else None,
-        **{"processing_class" if "processing_class" in known else "tokenizer": trial.tokenizer},
+        **{"processing_class" if "processing_class" in known else "tokenizer": trial.saved_by_trainer},
     )
     loss = trial.trainer.train().training_loss
     if not math.isfinite(loss):
