@@ -24,6 +24,7 @@ class CompileMatrices(BuildHookInterface):  # type: ignore[type-arg]
         from card_doctor.cards.matrix import read_matrix  # noqa: PLC0415
         from card_doctor.knowledge.hardware import SHAPES  # noqa: PLC0415
         from card_doctor.knowledge.hazards import HazardFile  # noqa: PLC0415
+        from card_doctor.knowledge.models import ModelsFile  # noqa: PLC0415
         from card_doctor.knowledge.signatures import FILE, read_checked  # noqa: PLC0415
         from card_doctor.toml import read_toml  # noqa: PLC0415
 
@@ -33,6 +34,7 @@ class CompileMatrices(BuildHookInterface):  # type: ignore[type-arg]
         values.update((path, read_toml(path, HazardFile)) for path in matrices.glob("hazards/*.toml"))
         values.update((path, read_toml(path, SHAPES[path.name])) for path in matrices.glob("hardware/*.toml"))
         values[matrices / FILE] = read_checked(matrices / FILE)
+        values.update((path, read_toml(path, ModelsFile)) for path in matrices.glob("models/*.toml"))
         for path, value in values.items():
             name = path.relative_to(matrices).with_suffix(".json")
             (folder / name.parent).mkdir(exist_ok=True)

@@ -63,6 +63,9 @@ class Known(msgspec.Struct, eq=False):  # as the real one, it is itself alone
     def enforced(self) -> Tuple[Enforced, ...]:
         return self.told_enforced
 
+    def model(self, name: str) -> Optional[Mapping[str, Any]]:
+        return None
+
     def hardware(self) -> Any:
         return self.told_hardware
 

@@ -143,11 +143,17 @@ def look(
     if not hardware:
         return snapshot
     from card_doctor.environment.hardware import read_hardware  # noqa: PLC0415
+    from card_doctor.environment.hardware.host import read_host  # noqa: PLC0415
 
     driver, driver_cuda, accelerators, gaps = read_hardware(timeout)
     read = tuple(gap for gap in snapshot.gaps if gap.fact != "accelerators")
     return msgspec.structs.replace(
-        snapshot, driver=driver, driver_cuda=driver_cuda, accelerators=accelerators, gaps=(*read, *gaps)
+        snapshot,
+        driver=driver,
+        driver_cuda=driver_cuda,
+        accelerators=accelerators,
+        host=read_host(),
+        gaps=(*read, *gaps),
     )
 
 

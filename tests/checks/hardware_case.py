@@ -7,12 +7,14 @@ from typing import Any, Callable, Iterable, List, Optional, Type
 
 from card_doctor.environment.whatif import parse_gpu
 from card_doctor.knowledge.hardware import load_hardware
+from card_doctor.knowledge.models import Models
 from card_doctor.knowledge.releases import load_releases
 from card_doctor.model import Card, Case, Finding, Machine, Package, TorchBuild
 from made import Known, case, package
 
 MATRICES = Path(__file__).parents[2] / "matrices"
 HARDWARE = load_hardware([MATRICES])
+MODELS = Models([MATRICES])
 
 
 class Shipped(Known):
@@ -20,6 +22,9 @@ class Shipped(Known):
 
     def releases(self, distribution: str) -> Any:
         return load_releases(distribution, [MATRICES])
+
+    def model(self, name: str) -> Any:
+        return MODELS.config(name)
 
     def hardware(self) -> Any:
         return HARDWARE

@@ -20,6 +20,7 @@ from card_doctor.cards.tables import Rows
 from card_doctor.cards.text import decode, read_bytes
 from card_doctor.cards.values import LARGEST
 from card_doctor.errors import CardError
+from card_doctor.knowledge.models import KEYS
 from card_doctor.model import Card, Source
 
 READMES = (
@@ -148,6 +149,9 @@ def _config(value: Json) -> Iterator[Tuple[str, Any, str]]:
     kind = value.get("model_type")
     if isinstance(kind, str) and kind:
         yield "model_type", kind, f"model_type = {kind}"
+    for key in sorted(KEYS & value.keys()):
+        if isinstance(value[key], (bool, int, str)):
+            yield f"architecture.{key}", value[key], f"{key} = {value[key]}"
     quantization = value.get("quantization_config")
     for key, one in quantization.items() if isinstance(quantization, dict) else ():
         if isinstance(one, (bool, int, float, str)):

@@ -100,6 +100,7 @@ class Statements:
             results=results,
             hardware=parts["hardware"],
             dataset=parts["dataset"],
+            architecture=parts["architecture"],
             troubleshooting=troubleshooting,
             facts=tuple(facts),
             conflicts=tuple(conflicts),
@@ -224,11 +225,12 @@ def _same_optimizer(one: Dict[str, Any], other: Dict[str, Any]) -> bool:
     return same_name and all(one[key] == other[key] for key in ("betas", "epsilon") if key in one and key in other)
 
 
+PARTS = ("card", "versions", "hyperparameters", "metrics", "hardware", "dataset", "architecture", "optimizer")
+
+
 def _parts(values: Dict[str, Any]) -> Dict[str, Dict[str, Any]]:
     """The values by the part of the card that they belong to; what has no part stands under "card"."""
-    parts: Dict[str, Dict[str, Any]] = {
-        part: {} for part in ("card", "versions", "hyperparameters", "metrics", "hardware", "dataset", "optimizer")
-    }
+    parts: Dict[str, Dict[str, Any]] = {part: {} for part in PARTS}
     for key, value in values.items():
         part, _, rest = key.partition(".")
         if not rest:

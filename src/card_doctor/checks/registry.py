@@ -7,7 +7,7 @@ from typing import Callable, Dict, Iterable, NamedTuple, Tuple
 
 from card_doctor.model import Case, Finding, Severity
 
-FAMILIES = ("versions", "packages", "python", "accelerator", "amp", "card")
+FAMILIES = ("versions", "packages", "python", "accelerator", "amp", "resources", "card")
 Function = Callable[[Case], Iterable[Finding]]
 
 
@@ -51,6 +51,7 @@ def all_checks() -> Tuple[CheckInfo, ...]:
         deep,
         packages,
         python,
+        resources,
         surfaces,
         versions,
     )

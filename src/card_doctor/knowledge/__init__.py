@@ -13,13 +13,14 @@ from card_doctor.errors import MatrixError
 from card_doctor.knowledge.files import shipped
 from card_doctor.knowledge.hardware import Hardware, load_hardware
 from card_doctor.knowledge.hazards import Hazards
+from card_doctor.knowledge.models import Models, Value
 from card_doctor.knowledge.releases import load_releases
 from card_doctor.knowledge.signatures import Signatures, load_signatures
 from card_doctor.model import Enforced, Hazard, Release
 
 __all__ = ["Matrices"]
 
-LAYOUT = ("cards", "hazards", "hardware", "releases", "signatures.toml")
+LAYOUT = ("cards", "hazards", "models", "hardware", "releases", "signatures.toml")
 HINT = f"A directory of matrices holds one or more of {', '.join(LAYOUT)}."
 
 
@@ -44,6 +45,7 @@ class Matrices:
         if extra:
             self.hazards()
             self.hardware()
+            self.model("")
             self.signatures  # noqa: B018
 
     @cached_property
@@ -78,6 +80,14 @@ class Matrices:
     @cached_property
     def _hazards(self) -> Hazards:
         return Hazards(self.directories, self.releases)
+
+    def model(self, name: str) -> Optional[Mapping[str, Value]]:
+        """What the config.json of a model says of its sizes, by the hub's name of it."""
+        return self._models.config(name)
+
+    @cached_property
+    def _models(self) -> Models:
+        return Models(self.directories)
 
     def hardware(self) -> Hardware:
         """GPUs, CUDA toolkits and drivers."""

@@ -25,6 +25,7 @@ from card_doctor.model.report import (
 from card_doctor.model.snapshot import (
     Accelerator,
     Gap,
+    Host,
     Package,
     Platform,
     Python,
@@ -62,6 +63,7 @@ __all__ = [
     "Gap",
     "GpuSample",
     "Hazard",
+    "Host",
     "Ignore",
     "Ignored",
     "JoinedRemedy",

@@ -70,6 +70,7 @@ class Card(msgspec.Struct, frozen=True):
     results: Tuple[Dict[str, Any], ...] = ()
     hardware: Dict[str, Any] = {}
     dataset: Dict[str, Any] = {}
+    architecture: Dict[str, Any] = {}  # sizes, under the names of config.json
     troubleshooting: Tuple[TroubleshootingCase, ...] = ()
     facts: Tuple[Fact, ...] = ()
     conflicts: Tuple[Conflict, ...] = ()

@@ -101,6 +101,10 @@ class Knowledge(Protocol):
 
     def enforced(self) -> Tuple[Enforced, ...]: ...
 
+    def model(self, name: str) -> Optional[Mapping[str, Any]]:
+        """What the config.json of a model says of its sizes, by the hub's name of it."""
+        ...
+
     def hardware(self) -> Any:
         """GPUs, CUDA toolkits and drivers."""
         ...

@@ -77,6 +77,17 @@ class Accelerator(msgspec.Struct, frozen=True, omit_defaults=True):
     ecc: Optional[bool] = None
 
 
+class Host(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The machine around the GPU, in bytes, as far as this process may use it; None is not known. `disk_free_bytes` is
+    of the current folder's file system, `shared_memory_bytes` the size of /dev/shm.
+    """
+
+    memory_bytes: Optional[int] = None
+    memory_free_bytes: Optional[int] = None
+    disk_free_bytes: Optional[int] = None
+    shared_memory_bytes: Optional[int] = None
+
+
 class TriedStep(msgspec.Struct, frozen=True, omit_defaults=True):
     """A step of training that was really done, in one precision on one device ("cuda:0", "cpu"). `difference` is the
     larger of the relative errors of loss and gradients against the same step in fp32; `seconds` are of one step.
@@ -128,5 +139,6 @@ class Snapshot(msgspec.Struct, frozen=True):
     driver: Optional[str] = None
     driver_cuda: Optional[str] = None
     accelerators: Optional[Tuple[Accelerator, ...]] = None
+    host: Optional[Host] = None
     account: Optional[TorchAccount] = None  # None: torch was not imported
     gaps: Tuple[Gap, ...] = ()
