@@ -116,8 +116,6 @@ class TestGpuMemory:
         [
             card("no-such-model"),
             card(None),
-            card(batch=None),
-            card(batch="64"),
             card(optimizer="shampoo"),
             card(lora_r=8),
             card(facts=(Fact("quantization.load_in_4bit", "true"),)),
@@ -127,6 +125,11 @@ class TestGpuMemory:
     def test_what_is_not_known_is_unknown(self, of):
         with pytest.raises(Unknown):
             list(resources.gpu_memory(here(of)))
+
+    @pytest.mark.parametrize("batch", [None, "64", 0, True])
+    def test_a_card_without_a_batch_asks_nothing(self, batch):
+        with pytest.raises(NotApplicable, match="no batch size"):
+            list(resources.gpu_memory(here(card(batch=batch))))
 
     def test_without_a_gpu(self):
         with pytest.raises(NotApplicable):

@@ -31,7 +31,7 @@ class _Run(NamedTuple):
 
 
 def _run(case: Case) -> _Run:
-    card = case.needs_card()
+    card, batch = _batch(case)
     stated = card.hyperparameters
     if "lora_r" in stated or any(fact.key.startswith("quantization.") for fact in card.facts):
         raise Unknown("what an adapter or a quantized model takes of memory")
@@ -39,9 +39,6 @@ def _run(case: Case) -> _Run:
     shape = shape_of(config or (case.knowledge.model(card.base_model) if card.base_model else None) or {})
     if shape is None:
         raise Unknown(f"the sizes of {card.base_model or 'the model'}")
-    batch = _number(card, "train_batch_size")
-    if batch is None:
-        raise Unknown("the batch size")
     devices, steps = _number(card, "num_devices") or 1, _number(card, "gradient_accumulation_steps") or 1
     length = _number(card, "max_seq_length") or _number(card, "max_length")
     longest = min(length or LONG, shape.positions)
@@ -53,6 +50,15 @@ def _run(case: Case) -> _Run:
         (longest if length else min(SHORT, longest), longest),
         str(stated.get("gradient_checkpointing", "")).lower() == "true",
     )
+
+
+def _batch(case: Case) -> Tuple[Card, int]:
+    """The card and its batch on one device: a card without one states no training."""
+    card = case.needs_card()
+    batch = _number(card, "train_batch_size")
+    if batch is None:
+        raise NotApplicable("the card states no batch size")
+    return card, batch
 
 
 def _number(card: Card, name: str) -> Optional[int]:
@@ -262,14 +268,14 @@ def shared_memory(case: Case) -> Iterator[Finding]:
     Example: a container that was started without --shm-size.
     Remedy: `docker run --shm-size=8g` or `--ipc=host`.
     """
-    case.needs_card()
+    card, _ = _batch(case)
     size = _host(case).shared_memory_bytes
     if size is None:
         raise NotApplicable("there is no /dev/shm")
     if size > DOCKERS_SHM:
         return
     gpus = case.machine.accelerators or ()
-    workers = _number(case.needs_card(), "dataloader_num_workers")
+    workers = _number(card, "dataloader_num_workers")
     needed = len(gpus) > 1 or bool(workers)
     if len(gpus) > 1:
         because = f"NCCL uses it between the GPUs ({counted(gpus)})."
