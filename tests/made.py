@@ -22,6 +22,7 @@ from card_doctor.model import (
     Release,
     Snapshot,
     Source,
+    Task,
 )
 
 PYTHON = Python(
@@ -52,6 +53,7 @@ class Known(msgspec.Struct, eq=False):  # as the real one, it is itself alone
     told_hazards: Tuple[Hazard, ...] = ()
     told_enforced: Tuple[Enforced, ...] = ()
     told_hardware: Any = None
+    told_tasks: Dict[str, Task] = {}
     digest: str = "made"
 
     def releases(self, distribution: str) -> Mapping[str, Release]:
@@ -65,6 +67,9 @@ class Known(msgspec.Struct, eq=False):  # as the real one, it is itself alone
 
     def model(self, name: str) -> Optional[Mapping[str, Any]]:
         return None
+
+    def tasks(self) -> Mapping[str, Task]:
+        return self.told_tasks
 
     def hardware(self) -> Any:
         return self.told_hardware

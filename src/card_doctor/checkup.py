@@ -8,7 +8,7 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 import msgspec
 
 from card_doctor import __version__
-from card_doctor.checks import engine, versions
+from card_doctor.checks import answers, engine, versions
 from card_doctor.checks.registry import CheckInfo, all_checks
 from card_doctor.errors import CardError, UsageError
 from card_doctor.knowledge import Matrices
@@ -18,6 +18,7 @@ from card_doctor.model import (
     Card,
     Case,
     Counts,
+    Data,
     Derived,
     Document,
     Environment,
@@ -27,6 +28,7 @@ from card_doctor.model import (
     Machine,
     Policy,
     Report,
+    Run,
     Snapshot,
     Source,
     Tool,
@@ -66,6 +68,8 @@ def run(
     started_with_m: bool = False,
     deep: bool = False,
     progress: Callable[[int], None] = lambda _done: None,
+    training: Optional[Run] = None,
+    data: Optional[Data] = None,
 ) -> Document:
     """Judge every card (None: the environment alone) for every machine. `timeout` is in seconds, for a foreign
     interpreter, and once more for the torch in it, which is imported and tried if `deep`; what the training `script`
@@ -100,7 +104,8 @@ def run(
                 reports.append(_unreadable(reference, error))
                 continue
         for machine in alternatives:
-            case = Case(snapshot, with_precision(machine, card, policy), policy, knowledge, card, *files)
+            told = with_precision(machine, card, policy)
+            case = Case(snapshot, told, policy, knowledge, card, *files, run=training, data=data)
             reports.append(judge(case, checks, kept))
     counts = _count(reports)
     return Document(
@@ -192,6 +197,8 @@ def judge(case: Case, checks: Sequence[CheckInfo], kept: Optional[Kept] = None) 
         findings=tuple(_with_commands(finding, case.snapshot) for finding in standing),
         ignored=ignored,
         checks=tuple(results),
+        run=answers.comparison(case),
+        data=case.data,
         remedy=_remedy(case, checks, kept) if to_mend else None,
     )
 

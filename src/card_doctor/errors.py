@@ -42,3 +42,15 @@ class LogError(CardDoctorError):
     """A log that can't be read, or is none."""
 
     kind = "log"
+
+
+class RunError(CardDoctorError):
+    """A training run's folder or settings file that can't be read."""
+
+    kind = "run"
+
+
+class DataError(CardDoctorError):
+    """A data file that can't be read, or that lacks the column that was named."""
+
+    kind = "data"

@@ -47,6 +47,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     output: Texts = ()
     matrices: Texts = ()
     offline: bool = False
+    run: Optional[str] = None
+    data: Texts = ()
+    label: Optional[str] = None
     timeout: Seconds = 20.0
     color: Color = "auto"
     verbose: bool = False
@@ -128,6 +131,8 @@ def _from(directory: Path, settings: Settings) -> Settings:
         else settings.python,
         environment=resolved(settings.environment) if settings.environment else None,
         script=resolved(settings.script) if settings.script else None,
+        run=resolved(settings.run) if settings.run else None,
+        data=tuple(map(resolved, settings.data)),
         matrices=tuple(map(resolved, settings.matrices)),
         output=tuple(_output_from(directory, output) for output in settings.output),
     )

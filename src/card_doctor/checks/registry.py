@@ -7,7 +7,9 @@ from typing import Callable, Dict, Iterable, NamedTuple, Tuple
 
 from card_doctor.model import Case, Finding, Severity
 
-FAMILIES = ("versions", "packages", "python", "accelerator", "amp", "resources", "card")
+FAMILIES = (
+    "versions", "packages", "python", "accelerator", "amp", "resources", "training", "data", "results", "card",
+)  # fmt: skip
 Function = Callable[[Case], Iterable[Finding]]
 
 
@@ -46,13 +48,17 @@ def all_checks() -> Tuple[CheckInfo, ...]:
     from card_doctor.checks import (  # noqa: F401, PLC0415
         accelerator,
         amp,
+        answers,
         binaries,
         card,
+        data,
         deep,
         packages,
         python,
         resources,
+        results,
         surfaces,
+        training,
         versions,
     )
 

@@ -13,7 +13,7 @@ import click
 from card_doctor.cli import ids, options
 from card_doctor.cli.session import Look, Output, Progress, Session
 from card_doctor.errors import CardDoctorError, UsageError
-from card_doctor.model import Document
+from card_doctor.model import Data, Document, Run
 from card_doctor.reporting import FORMATS, renderer
 
 
@@ -35,6 +35,7 @@ from card_doctor.reporting import FORMATS, renderer
 @click.option("--deep", is_flag=True, help="Also import torch there, and try a step of training.")
 @options.what_to_check()
 @click.option("--script", metavar="FILE", type=click.Path(), help="The training script: what it imports is judged too.")
+@options.which_run()
 @click.option(
     "--fail-on",
     type=click.Choice(["error", "warning", "unknown", "never"]),
@@ -61,6 +62,7 @@ def command(session: Session, /, cards: Tuple[str, ...], *, every: bool, pattern
     matrices = [Path(folder) for folder in settings.matrices]
     references = _references(cards, matrices, every=every, pattern=pattern)
     counted = Progress(len(references), "cards", quiet=settings.quiet)
+    training, data = _training(settings.run, settings.data, settings.label)
     document = run(
         references or [None],
         python=settings.python,
@@ -76,6 +78,8 @@ def command(session: Session, /, cards: Tuple[str, ...], *, every: bool, pattern
         started_with_m=session.started_with_m,
         deep=settings.deep,
         progress=counted,
+        training=training,
+        data=data,
     )
     counted.end()
 
@@ -132,10 +136,39 @@ def _references(
     return picked(found, pattern) if pattern is not None else found
 
 
+def _training(
+    folder: Optional[str], files: Sequence[str], label: Optional[str]
+) -> Tuple[Optional[Run], Optional[Data]]:
+    """The run and the data that were named."""
+    from card_doctor.runs.folder import read_run  # noqa: PLC0415
+
+    training = read_run(Path(folder)) if folder else None
+    if label and not files:
+        raise UsageError("--label names a column of the data", "add --data FILE")
+    if not files:
+        return training, None
+    from card_doctor.runs.data import read_data  # noqa: PLC0415
+
+    return training, read_data([Path(file) for file in files], label, longest=training.longest if training else None)
+
+
 def _again(flags: Mapping[str, Any]) -> str:
     """What names the same environment and machine once more; settings apply again by themselves."""
     words = []
-    for name in ("python", "environment", "platform", "gpu", "driver", "precision", "script", "matrices"):
+    named = (
+        "python",
+        "environment",
+        "platform",
+        "gpu",
+        "driver",
+        "precision",
+        "script",
+        "matrices",
+        "run",
+        "data",
+        "label",
+    )
+    for name in named:
         values = flags[name] if isinstance(flags[name], tuple) else [flags[name]]
         words += [word for value in values if value for word in (f"--{name}", value)]
     return " ".join(map(shlex.quote, words))

@@ -102,6 +102,16 @@ def what_to_check() -> Callable[[F], F]:
     )
 
 
+def which_run() -> Callable[[F], F]:
+    return _apply(
+        click.option("--run", metavar="DIR", type=click.Path(), help="A training run's folder, or its settings file."),
+        click.option(
+            "--data", multiple=True, metavar="FILE", type=click.Path(), help="A file of its data. Repeatable."
+        ),
+        click.option("--label", metavar="COLUMN", help="The column of the data that holds the classes."),
+    )
+
+
 def everywhere(*formats: str, timeout: str = "For another interpreter (default: 20).") -> Callable[[F], F]:
     """The flags that every command has; `timeout` is what its seconds are for."""
     choices = list(formats or ("text", "json"))

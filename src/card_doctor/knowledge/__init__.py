@@ -16,7 +16,8 @@ from card_doctor.knowledge.hazards import Hazards
 from card_doctor.knowledge.models import Models, Value
 from card_doctor.knowledge.releases import load_releases
 from card_doctor.knowledge.signatures import Signatures, load_signatures
-from card_doctor.model import Enforced, Hazard, Release
+from card_doctor.knowledge.tasks import load_tasks
+from card_doctor.model import Enforced, Hazard, Release, Task
 
 __all__ = ["Matrices"]
 
@@ -88,6 +89,14 @@ class Matrices:
     @cached_property
     def _models(self) -> Models:
         return Models(self.directories)
+
+    def tasks(self) -> Mapping[str, Task]:
+        """Well-known data sets, by every name that cards call them, in lower case."""
+        return self._tasks
+
+    @cached_property
+    def _tasks(self) -> Mapping[str, Task]:
+        return load_tasks(self.directories)
 
     def hardware(self) -> Hardware:
         """GPUs, CUDA toolkits and drivers."""

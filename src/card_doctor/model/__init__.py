@@ -3,6 +3,7 @@
 from card_doctor.model.binary import Binaries, BinarySurface, Linked, Loader, NumpyApi, TorchUse
 from card_doctor.model.card import Card, Conflict, Fact, Precision, Source, TroubleshootingCase
 from card_doctor.model.case import Case, Ignore, Machine, NotApplicable, Policy, Unknown
+from card_doctor.model.data import Data, DataFile, Overlap, Task, TextColumn
 from card_doctor.model.derived import Derived, Need, Step
 from card_doctor.model.diagnosis import Diagnosis, Line, Recognised, Role, Signature
 from card_doctor.model.facts import Build, Enforced, Hazard, Knowledge, Release, Reproduction
@@ -21,6 +22,16 @@ from card_doctor.model.report import (
     Trains,
     Verdict,
     VersionRow,
+)
+from card_doctor.model.run import (
+    Answer,
+    Cause,
+    Comparison,
+    Evaluation,
+    ParameterRow,
+    Point,
+    Run,
+    ScoreRow,
 )
 from card_doctor.model.snapshot import (
     Accelerator,
@@ -41,6 +52,7 @@ __all__ = [
     "BREAKS",
     "SEVERITIES",
     "Accelerator",
+    "Answer",
     "Binaries",
     "BinarySurface",
     "Breaks",
@@ -48,9 +60,13 @@ __all__ = [
     "Capacity",
     "Card",
     "Case",
+    "Cause",
     "CheckResult",
+    "Comparison",
     "Conflict",
     "Counts",
+    "Data",
+    "DataFile",
     "Derived",
     "Diagnosis",
     "Difference",
@@ -58,6 +74,7 @@ __all__ = [
     "Ended",
     "Enforced",
     "Environment",
+    "Evaluation",
     "Fact",
     "Finding",
     "Gap",
@@ -78,11 +95,14 @@ __all__ = [
     "NotApplicable",
     "NumpyApi",
     "Observation",
+    "Overlap",
     "Package",
+    "ParameterRow",
     "Pin",
     "Place",
     "Plan",
     "Platform",
+    "Point",
     "Policy",
     "Precision",
     "Proof",
@@ -93,13 +113,17 @@ __all__ = [
     "Report",
     "Reproduction",
     "Role",
+    "Run",
     "Sample",
+    "ScoreRow",
     "Severity",
     "Signature",
     "Snapshot",
     "Source",
     "Stage",
     "Step",
+    "Task",
+    "TextColumn",
     "Tool",
     "TorchAccount",
     "TorchBuild",

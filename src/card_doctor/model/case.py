@@ -8,8 +8,10 @@ import msgspec
 
 from card_doctor.model.binary import Binaries
 from card_doctor.model.card import Card
+from card_doctor.model.data import Data
 from card_doctor.model.derived import Derived
 from card_doctor.model.facts import Knowledge
+from card_doctor.model.run import Run
 from card_doctor.model.snapshot import Accelerator, Package, Platform, Python, Snapshot
 
 Match = Literal["compatible", "series", "exact", "any"]
@@ -68,6 +70,8 @@ class Case(msgspec.Struct, frozen=True):
     card: Optional[Card] = None
     binaries: Optional[Binaries] = None
     derived: Optional[Derived] = None
+    run: Optional[Run] = None
+    data: Optional[Data] = None
 
     def needs_card(self) -> Card:
         """The card; NotApplicable without one."""
@@ -91,6 +95,18 @@ class Case(msgspec.Struct, frozen=True):
         if self.snapshot.source == "interpreter":
             return Unknown("what the installed files say")
         return NotApplicable("the files of this environment are not at hand")
+
+    def needs_run(self) -> Run:
+        """The training run; NotApplicable without one."""
+        if self.run is None:
+            raise NotApplicable("no run: add --run DIR")
+        return self.run
+
+    def needs_data(self) -> Data:
+        """The data files; NotApplicable without any."""
+        if self.data is None:
+            raise NotApplicable("no data: add --data FILE --label COLUMN")
+        return self.data
 
     def needs_python(self) -> Python:
         if self.snapshot.python is None:

@@ -7,6 +7,8 @@ from typing import Any, Dict, Literal, Mapping, Optional, Protocol, Tuple
 import msgspec
 from packaging.version import Version
 
+from card_doctor.model.data import Task
+
 
 class Build(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a torch release was built with, by the default wheel of the package index.
@@ -103,6 +105,10 @@ class Knowledge(Protocol):
 
     def model(self, name: str) -> Optional[Mapping[str, Any]]:
         """What the config.json of a model says of its sizes, by the hub's name of it."""
+        ...
+
+    def tasks(self) -> Mapping[str, Task]:
+        """Well-known data sets, by every name that cards call them, in lower case."""
         ...
 
     def hardware(self) -> Any:

@@ -8,7 +8,9 @@ import msgspec
 
 from card_doctor.model.card import Card
 from card_doctor.model.case import Ignore, Machine, Policy
+from card_doctor.model.data import Data
 from card_doctor.model.finding import Finding, Ignored
+from card_doctor.model.run import Comparison
 from card_doctor.model.snapshot import Gap, Snapshot, TorchAccount, TorchBuild
 
 Trains = Literal["yes", "at-risk", "no", "unknown"]
@@ -76,6 +78,8 @@ class Report(msgspec.Struct, frozen=True):
     checks: Tuple[CheckResult, ...] = ()
     remedy: Optional[JoinedRemedy] = None
     plan: Optional[Dict[str, Any]] = None
+    run: Optional[Comparison] = None
+    data: Optional[Data] = None
     error: Optional[str] = None  # why this card could not be read: then nothing else is said of it
 
 

@@ -10,7 +10,9 @@ from card_doctor.model import (
     Capacity,
     Card,
     CheckResult,
+    Comparison,
     Counts,
+    Data,
     Diagnosis,
     Difference,
     Document,
@@ -67,6 +69,8 @@ class CardReport(msgspec.Struct, frozen=True):
     checks: Tuple[CheckResult, ...]
     remedy: Optional[JoinedRemedy]
     plan: Optional[Dict[str, Any]]
+    run: Optional[Comparison]
+    data: Optional[Data]
     error: Optional[str]
 
 
@@ -233,6 +237,8 @@ def _report(report: Report) -> CardReport:
         checks=report.checks,
         remedy=report.remedy,
         plan=report.plan,
+        run=report.run,
+        data=report.data,
         error=report.error,
     )
 

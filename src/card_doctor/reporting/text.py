@@ -16,7 +16,7 @@ from card_doctor.model import (
     Report,
     TroubleshootingCase,
 )
-from card_doctor.reporting import words
+from card_doctor.reporting import run_text, words
 from card_doctor.reporting.overview import is_many, overview
 from card_doctor.reporting.terminal import STYLES, Page, Span
 
@@ -58,6 +58,10 @@ def render(
         _verdict(page, report, document.environment)
         _findings(page, report, verbose=verbose)
         _remedy(page, report)
+        if report.run is not None:
+            run_text.compared(page, report.run, verbose=verbose)
+        if report.data is not None:
+            run_text.data(page, report.data)
         if verbose:
             _details(page, report)
         following = document.reports[number + 1 : number + 2]
@@ -226,6 +230,10 @@ def _troubleshooting(
         if not answering:
             unanswered.append(case)
             continue
+        missing = _missing(reports, answering)
+        if missing:
+            page.line(f"{case.case}: not looked at: {missing}", indent=2)
+            continue
         serious = (one for report in reports for one in report.findings if one.severity != "note")
         here = words.count(one for one in serious if one.family in answering)
         page.line(f"{case.case}: {words.counted(here) or 'nothing found'} here", indent=2)
@@ -233,6 +241,14 @@ def _troubleshooting(
     if unanswered:
         names = ", ".join(case.case for case in unanswered)
         page.line(f"{names}: not checked by this version", indent=2)
+
+
+def _missing(reports: Sequence[Report], families: Collection[str]) -> str:
+    """What to give so that these families have something to look at; empty where one of their checks had."""
+    results = [one for report in reports for one in report.checks if one.id.partition("/")[0] in families]
+    reasons = {one.reason: None for one in results if one.reason and one.reason.startswith(("no run: ", "no data: "))}
+    looked = any(one.outcome != "skipped" for one in results)
+    return "" if looked else ", ".join(reason.partition(": ")[2] for reason in reasons)
 
 
 def _reference(card: Card) -> str:

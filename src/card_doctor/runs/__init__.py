@@ -1,0 +1,1 @@
+"""A training run's folder, its settings, its data files → Run, Data."""
