@@ -29,14 +29,19 @@ import card_doctor
 
 SIZES = (125, 250, 500, 1000, 2000)
 FEW = 25
-FIRST_SEED = dict(
-    pair.split("==")
-    for pair in """
-    torch==1.9.1 transformers==4.18.0 datasets==2.1.0 tokenizers==0.11.6 numpy==2.0.2 pyarrow==21.0.0 pandas==2.3.3
-    huggingface-hub==0.36.2 fsspec==2025.10.0 dill==0.4.1 multiprocess==0.70.19 requests==2.32.5 packaging==25.0
-    filelock==3.19.1
-    """.split()
-)
+FIRST_SEED = {
+    "torch": "1.9.1",
+    "transformers": "4.18.0",
+    "datasets": "2.1.0",
+    "tokenizers": "0.11.6",
+    "numpy": "2.0.2",
+    "pyarrow": "21.0.0",
+    "pandas": "2.3.3",
+    "huggingface-hub": "0.36.2",
+    "fsspec": "2025.10.0",
+    "dill": "0.4.1",
+    "multiprocess": "0.70.19",
+}
 CORE = ("torch", "transformers", "datasets", "tokenizers", "numpy")
 
 
