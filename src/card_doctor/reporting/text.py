@@ -17,6 +17,7 @@ from card_doctor.model import (
     TroubleshootingCase,
 )
 from card_doctor.reporting import run_text, words
+from card_doctor.reporting.machines import by_card, in_common, machines
 from card_doctor.reporting.overview import is_many, overview
 from card_doctor.reporting.terminal import STYLES, Page, Span
 
@@ -49,35 +50,55 @@ def render(
     if not alone:
         page.line(("In " + words.environment(document.environment), "bold"))
     brief = is_many(document.reports) and not verbose
-    for number, report in enumerate(() if brief else document.reports):
-        page.gap()
-        _subject(page, report, document.environment if alone else None)
-        if report.error is not None:
-            page.line(report.error, prefix=[_mark("[?]"), "not read: "])
-            continue
-        _verdict(page, report, document.environment)
-        _findings(page, report, verbose=verbose)
-        _remedy(page, report)
-        if report.run is not None:
-            run_text.compared(page, report.run, verbose=verbose)
-        if report.data is not None:
-            run_text.data(page, report.data)
-        if verbose:
-            _details(page, report)
-        following = document.reports[number + 1 : number + 2]
-        if report.card and not (following and following[0].card == report.card):
-            again = f"{command} {shlex.quote(_reference(report.card))} {flags}".rstrip()
-            judged = [one for one in document.reports if one.card == report.card]
-            _troubleshooting(page, report.card, judged, again, families)
+    for group in () if brief else by_card(document.reports):
+        if len(group) > 1 and not verbose:
+            shared = in_common(group)
+            page.gap()
+            page.line((words.name(shared) or "On each machine", "bold"))
+            if shared.card:
+                page.gap()
+                _matches(page, shared)
+            machines(page, group)
+            _findings(page, shared, verbose=False)
+            _remedy(page, shared)
+            _run_and_data(page, shared, verbose=False)
+        else:
+            for report in group:
+                page.gap()
+                _report(page, report, document, verbose=verbose)
+        if group[0].card and group[0].error is None:
+            again = f"{command} {shlex.quote(_reference(group[0].card))} {flags}".rstrip()
+            judged = [one for one in document.reports if one.card == group[0].card]
+            _troubleshooting(page, group[0].card, judged, again, families)
     page.gap()
     if is_many(document.reports):
         overview(page, document.reports)
-    elif not alone:
+    elif not alone and (verbose or len(by_card(document.reports)) > 1):
         _summary(page, document.reports)
     if verbose:
         _environment_details(page, document)
     _closing(page, document, verbose=verbose)
     return page.text()
+
+
+def _report(page: Page, report: Report, document: Document, *, verbose: bool) -> None:
+    _subject(page, report, document.environment if len(document.reports) == 1 else None)
+    if report.error is not None:
+        page.line(report.error, prefix=[_mark("[?]"), "not read: "])
+        return
+    _verdict(page, report, document.environment)
+    _findings(page, report, verbose=verbose)
+    _remedy(page, report)
+    _run_and_data(page, report, verbose=verbose)
+    if verbose:
+        _details(page, report)
+
+
+def _run_and_data(page: Page, report: Report, *, verbose: bool) -> None:
+    if report.run is not None:
+        run_text.compared(page, report.run, verbose=verbose)
+    if report.data is not None:
+        run_text.data(page, report.data)
 
 
 # What was looked at
@@ -105,18 +126,25 @@ def _subject(page: Page, report: Report, environment: Optional[Environment]) -> 
 
 def _verdict(page: Page, report: Report, environment: Environment) -> None:
     page.gap()
-    trains, matches = report.verdict.trains, report.verdict.matches
-    rows = [(words.MARKS[trains], f"trains: {trains}", words.why_trains(report, environment))]
+    trains = report.verdict.trains
+    wide = len(f"matches: {report.verdict.matches}") if report.card else 0
+    _answer(page, words.MARKS[trains], f"trains: {trains}".ljust(wide), words.why_trains(report, environment))
     if report.card:
-        rows.append((words.matches_mark(report), f"matches: {matches}", words.why_matches(report)))
-    wide = max(len(answer) for _, answer, _ in rows)
-    for mark, answer, why in rows:
-        page.line(why, prefix=[_mark(mark), (answer.ljust(wide), STYLES[mark]), "   "])
+        _matches(page, report, len(f"trains: {trains}"))
     _tried(page, report, environment)
     _not_read(page, report, environment)
     told = _to_tell(report.machine, environment) if trains == "unknown" else []
     if told:
         page.line(f"To say what is not known: {', '.join(told)}", indent=5)
+
+
+def _matches(page: Page, report: Report, wide: int = 0) -> None:
+    answer = f"matches: {report.verdict.matches}".ljust(wide)
+    _answer(page, words.matches_mark(report), answer, words.why_matches(report))
+
+
+def _answer(page: Page, mark: str, answer: str, why: str) -> None:
+    page.line(why, prefix=[_mark(mark), (answer, STYLES[mark]), "   "])
 
 
 def _tried(page: Page, report: Report, environment: Environment) -> None:
