@@ -26,6 +26,7 @@ from card_doctor.model import (
     Gap,
     JoinedRemedy,
     Machine,
+    Plan,
     Policy,
     Report,
     Run,
@@ -67,14 +68,16 @@ def run(
     offline: bool = False,
     started_with_m: bool = False,
     deep: bool = False,
+    plan: Optional[Callable[[Case], Optional[Plan]]] = None,
     progress: Callable[[int], None] = lambda _done: None,
     training: Optional[Run] = None,
     data: Optional[Data] = None,
 ) -> Document:
     """Judge every card (None: the environment alone) for every machine. `timeout` is in seconds, for a foreign
     interpreter, and once more for the torch in it, which is imported and tried if `deep`; what the training `script`
-    imports is judged too; `offline` keeps from asking the hub; `progress` is told how many cards are done. Raises
-    CardDoctorError where no answer can be given; of many cards, one that can't be read gets a report that says so.
+    imports is judged too; `plan` makes the plan that a card's report gets; `offline` keeps from asking the hub;
+    `progress` is told how many cards are done. Raises CardDoctorError where no answer can be given; of many cards, one
+    that can't be read gets a report that says so.
     """
     policy = policy or Policy()
     knowledge = Matrices(matrices)
@@ -106,7 +109,8 @@ def run(
         for machine in alternatives:
             told = with_precision(machine, card, policy)
             case = Case(snapshot, told, policy, knowledge, card, *files, run=training, data=data)
-            reports.append(judge(case, checks, kept))
+            report = judge(case, checks, kept)
+            reports.append(msgspec.structs.replace(report, plan=plan(case)) if plan and card else report)
     counts = _count(reports)
     return Document(
         tool=Tool("card-doctor", __version__, knowledge.digest),

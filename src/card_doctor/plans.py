@@ -13,7 +13,7 @@ from card_doctor.checkup import machines, with_precision
 from card_doctor.environment.choose import VERSION
 from card_doctor.errors import EnvironmentReadError, UsageError
 from card_doctor.knowledge import Matrices
-from card_doctor.model import Card, Case, Finding, Machine, Plan, Platform, Policy, Proof, Snapshot, Wall
+from card_doctor.model import Card, Case, Finding, Machine, Plan, Platform, Policy, Proof, Snapshot, Unknown, Wall
 from card_doctor.planning.ground import Ground, Site
 from card_doctor.planning.interpreters import Interpreter, asked_for
 from card_doctor.planning.planner import Planner
@@ -60,31 +60,21 @@ def plan_card(card: Card, wish: Wish, knowledge: Matrices, say: Say = lambda _: 
     snapshot = described(wish)
     (machine,) = machines(snapshot, wish.gpus, wish.driver, knowledge)
     uv = Uv(offline=wish.offline, downloads=wish.downloads)
-    machine = with_precision(machine, card, wish.policy)
-    return Planned(plan_for(card, machine, snapshot, wish=wish, knowledge=knowledge, uv=uv, say=say), card, machine, uv)
+    case = Case(snapshot, with_precision(machine, card, wish.policy), wish.policy, knowledge, card)
+    return Planned(plan_for(case, wish, uv, say), card, case.machine, uv)
 
 
-def plan_for(
-    card: Card,
-    machine: Machine,
-    snapshot: Snapshot,
-    *,
-    wish: Wish,
-    knowledge: Matrices,
-    uv: Uv,
-    say: Say = lambda _: None,
-) -> Plan:
-    """The same for a machine that is known already; of the snapshot the platform counts."""
-    platform = snapshot.platform
-    if platform is None:
-        raise UsageError("a plan needs the platform", "add --platform TAG, like manylinux_2_28_x86_64")
-    policy = msgspec.structs.replace(wish.policy, match="any", select=())
-    site = Site(card, machine, platform, knowledge, _judge(policy), policy)
+def plan_for(case: Case, wish: Wish, uv: Uv, say: Say = lambda _: None) -> Plan:
+    """The same for a case that is there already: its card and its machine; of its snapshot the platform counts."""
+    policy = msgspec.structs.replace(case.policy, match="any", select=())
+    try:
+        card, platform = case.needs_card(), case.needs_platform()
+    except Unknown:
+        raise UsageError("a plan needs the platform", "add --platform TAG, like manylinux_2_28_x86_64") from None
+    site = Site(card, case.machine, platform, case.knowledge, _judge(policy), policy)
     elsewhere = _elsewhere(platform)
-    planner = Planner(
-        site, uv, date=wish.date, python=_interpreter(wish, elsewhere=elsewhere), elsewhere=elsewhere, say=say
-    )
-    return planner.plan()
+    python = _interpreter(wish, elsewhere=elsewhere)
+    return Planner(site, uv, date=wish.date, python=python, elsewhere=elsewhere, say=say).plan()
 
 
 def plan_near(card: Card, wish: Wish, knowledge: Matrices, snapshot: Snapshot, say: Say = lambda _: None) -> Planned:

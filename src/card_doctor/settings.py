@@ -38,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     driver: Optional[str] = None
     precision: Optional[Mode] = None
     deep: bool = False
+    plan: bool = False
     match: Match = "compatible"
     select: Texts = ()
     ignore: Tuple[Union[str, IgnoreSetting], ...] = ()

@@ -13,8 +13,9 @@ import click
 from card_doctor.cli import ids, options
 from card_doctor.cli.session import Look, Output, Progress, Session
 from card_doctor.errors import CardDoctorError, UsageError
-from card_doctor.model import Data, Document, Run
+from card_doctor.model import Case, Data, Document, Plan, Run
 from card_doctor.reporting import FORMATS, renderer
+from card_doctor.settings import Settings
 
 
 @click.command("check", short_help="The cards against the environment.")
@@ -32,6 +33,7 @@ from card_doctor.reporting import FORMATS, renderer
     type=click.Choice(["compatible", "series", "exact", "any"]),
     help="How near to the card's versions (default: compatible).",
 )
+@click.option("--plan", is_flag=True, help="Add the nearest environment that works, as `card-doctor plan` finds it.")
 @click.option("--deep", is_flag=True, help="Also import torch there, and try a step of training.")
 @options.what_to_check()
 @click.option("--script", metavar="FILE", type=click.Path(), help="The training script: what it imports is judged too.")
@@ -77,6 +79,7 @@ def command(session: Session, /, cards: Tuple[str, ...], *, every: bool, pattern
         offline=settings.offline,
         started_with_m=session.started_with_m,
         deep=settings.deep,
+        plan=_planner(session, settings) if settings.plan else None,
         progress=counted,
         training=training,
         data=data,
@@ -106,6 +109,22 @@ def command(session: Session, /, cards: Tuple[str, ...], *, every: bool, pattern
     if settings.format == "github":
         _summarise(document)
     return document.exit_code
+
+
+def _planner(session: Session, settings: Settings) -> Callable[[Case], Optional[Plan]]:
+    """Plans for a case; where no answer can be given, the report stands without a plan, and it is said why."""
+    from card_doctor.planning.uv import Uv  # noqa: PLC0415
+    from card_doctor.plans import Wish, plan_for  # noqa: PLC0415
+
+    def plan(case: Case) -> Optional[Plan]:
+        wish = Wish(policy=case.policy, offline=settings.offline, timeout=settings.timeout)
+        try:
+            return plan_for(case, wish, Uv(offline=settings.offline))
+        except CardDoctorError as error:
+            session.warn(f"no plan for {case.needs_card().name}: {error.message}")
+            return None
+
+    return plan
 
 
 def _summarise(document: Document) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Literal, Optional, Tuple
+from typing import Literal, Optional, Tuple
 
 import msgspec
 
@@ -10,6 +10,7 @@ from card_doctor.model.card import Card
 from card_doctor.model.case import Ignore, Machine, Policy
 from card_doctor.model.data import Data
 from card_doctor.model.finding import Finding, Ignored
+from card_doctor.model.plan import Plan
 from card_doctor.model.run import Comparison
 from card_doctor.model.snapshot import Gap, Snapshot, TorchAccount, TorchBuild
 
@@ -77,7 +78,7 @@ class Report(msgspec.Struct, frozen=True):
     ignored: Tuple[Ignored, ...] = ()
     checks: Tuple[CheckResult, ...] = ()
     remedy: Optional[JoinedRemedy] = None
-    plan: Optional[Dict[str, Any]] = None
+    plan: Optional[Plan] = None
     run: Optional[Comparison] = None
     data: Optional[Data] = None
     error: Optional[str] = None  # why this card could not be read: then nothing else is said of it

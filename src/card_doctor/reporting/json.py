@@ -57,6 +57,28 @@ class PolicyUsed(msgspec.Struct, frozen=True):
     precision: Optional[str]
 
 
+class PlanDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="card-doctor/plan/1"):
+    """What `card-doctor plan --format json` prints, and `build`: `environment` is the folder that it made."""
+
+    card: str
+    python: Optional[str]
+    interpreter: Optional[str]
+    platform: Optional[str]
+    date: Optional[str]
+    requirements: Tuple[str, ...]
+    differences: Tuple[Difference, ...]
+    changes: Optional[Tuple[Difference, ...]]
+    findings: Tuple[Finding, ...]
+    notes: Tuple[str, ...]
+    proof: Proof
+    commands: Tuple[str, ...]
+    blocked_by: Tuple[Wall, ...]
+    resolver: str
+    calls: int
+    environment: Optional[str] = None
+    trial: Optional[Trial] = None
+
+
 class CardReport(msgspec.Struct, frozen=True):
     """One card (or none) judged for one machine; `error` says why a card could not be read."""
 
@@ -68,7 +90,7 @@ class CardReport(msgspec.Struct, frozen=True):
     ignored: Tuple[IgnoredFinding, ...]
     checks: Tuple[CheckResult, ...]
     remedy: Optional[JoinedRemedy]
-    plan: Optional[Dict[str, Any]]
+    plan: Optional[PlanDocument]
     run: Optional[Comparison]
     data: Optional[Data]
     error: Optional[str]
@@ -171,28 +193,6 @@ class Explanation(msgspec.Struct, frozen=True, tag_field="schema", tag="card-doc
     evidence: Tuple[str, ...] = ()
 
 
-class PlanDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="card-doctor/plan/1"):
-    """What `card-doctor plan --format json` prints, and `build`: `environment` is the folder that it made."""
-
-    card: str
-    python: Optional[str]
-    interpreter: Optional[str]
-    platform: Optional[str]
-    date: Optional[str]
-    requirements: Tuple[str, ...]
-    differences: Tuple[Difference, ...]
-    changes: Optional[Tuple[Difference, ...]]
-    findings: Tuple[Finding, ...]
-    notes: Tuple[str, ...]
-    proof: Proof
-    commands: Tuple[str, ...]
-    blocked_by: Tuple[Wall, ...]
-    resolver: str
-    calls: int
-    environment: Optional[str] = None
-    trial: Optional[Trial] = None
-
-
 def plan_document(plan: Plan) -> PlanDocument:
     """A plan as it is printed, and as a report holds it."""
     return PlanDocument(**{name: getattr(plan, name) for name in PlanDocument.__struct_fields__})
@@ -236,7 +236,7 @@ def _report(report: Report) -> CardReport:
         ignored=tuple(map(_ignored, report.ignored)),
         checks=report.checks,
         remedy=report.remedy,
-        plan=report.plan,
+        plan=plan_document(report.plan) if report.plan else None,
         run=report.run,
         data=report.data,
         error=report.error,

@@ -48,6 +48,19 @@ def render(
     return page.text()
 
 
+def brief(page: Page, plan: Plan) -> None:
+    """What a report says of it: the set in a line, what is not the card's, or the first wall."""
+    page.line(("A new environment", "bold"))
+    if plan.blocked_by:
+        page.line(plan.blocked_by[0].message, prefix=[f"  none: {plan.blocked_by[0].subject}: "])
+        return
+    day = f", as of {plan.date}" if plan.date else ""
+    page.line(f"{plan.proof.level}: {len(plan.pins)} packages for Python {plan.python}{day}", indent=2)
+    for one in plan.differences:
+        page.line(f"{_change(one)}: {one.because}", indent=2)
+    page.whole(f"card-doctor build {plan.card} DIR")
+
+
 def _one_line(plan: Plan) -> str:
     if plan.blocked_by:
         return f"[x] no plan - {plan.card}: {plan.blocked_by[0].message}"

@@ -13,6 +13,7 @@ from card_doctor.model import (
     Finding,
     Ignored,
     Machine,
+    Plan,
     Report,
     TroubleshootingCase,
 )
@@ -89,6 +90,8 @@ def _report(page: Page, report: Report, document: Document, *, verbose: bool) ->
     _verdict(page, report, document.environment)
     _findings(page, report, verbose=verbose)
     _remedy(page, report)
+    if report.plan:
+        _plan(page, report.plan)
     _run_and_data(page, report, verbose=verbose)
     if verbose:
         _details(page, report)
@@ -228,6 +231,13 @@ def _body(page: Page, finding: Finding, *, verbose: bool, located: bool) -> None
         page.line(line, indent=9)
     for evidence in finding.evidence if verbose else ():
         page.evidence(evidence, indent=9)
+
+
+def _plan(page: Page, plan: Plan) -> None:
+    from card_doctor.reporting.plan import brief  # noqa: PLC0415  few ask for one
+
+    page.gap()
+    brief(page, plan)
 
 
 def _remedy(page: Page, report: Report) -> None:
