@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hardware_case import Shipped, asked, on
 
+from card_doctor.checks import accelerator
 from card_doctor.checks.accelerator import (
     build_mismatch,
     driver_too_old,
@@ -297,3 +299,32 @@ def test_a_described_machine_is_not_judged_by_the_driver_of_this_one():
     made = on("T4", torch="2.1.2", driver="470.57.02", driver_cuda="12.2")
     (finding,) = driver_too_old(made)
     assert finding.found == "470.57.02"
+
+
+class TestDriverWithoutGpu:
+    """A driver and a GPU that do not know each other, where one of them was told."""
+
+    def found(self, case):
+        return asked(accelerator.driver_without_gpu, case, NotApplicable)
+
+    def test_one_that_has_dropped_the_gpu(self):
+        (one,) = self.found(on("K80", torch="1.9.1", driver="535.54.03"))
+        assert (one.found, one.needs, one.breaks) == ("535.54.03", "<471", "no")
+        (one,) = self.found(on("K80", torch="1.9.1", driver="535.54.03", precision="fp16"))
+        assert one.breaks == "yes"  # the CPU, which it falls back to, does not take it
+        assert self.found(on("K80", torch="1.9.1", driver="470.256.02")) == []
+
+    def test_one_that_is_older_than_the_gpu(self):
+        (one,) = self.found(on("RTX 4090", torch="1.13.1", driver="515.65.01"))
+        assert one.needs == ">=520.61.05"
+        assert self.found(on("RTX 4090", torch="1.13.1", driver="520.56.06")) == []  # of the same branch
+
+    def test_what_was_read_together_is_not_doubted(self):
+        made = on("K80", torch="1.9.1", driver="535.54.03")
+        read = msgspec.structs.replace(made, machine=msgspec.structs.replace(made.machine, assumed=()))
+        assert self.found(read) == []
+
+    def test_one_cause_is_one_finding(self):
+        assert self.found(on("K80", torch="2.1.2", driver="535.54.03")) == []  # accelerator/gpu-too-old
+        assert self.found(on("A100", torch="1.9.1", driver="440.33.01")) == []  # accelerator/no-kernels
+        assert self.found(on("T4", torch="2.1.2", driver="470.57.02")) == []  # accelerator/driver-too-old

@@ -10,6 +10,7 @@ from card_doctor.checks.devices import (
     counted,
     driver_runs,
     drives,
+    first_driver,
     nearest_build,
     needs_torch,
     oldest_driver,
@@ -161,6 +162,56 @@ def driver_too_old(case: Case) -> Iterator[Finding]:
         remedies=tuple(filter(None, (update, nearest_build(case, gpus)))),
         at=at,
     )
+
+
+@check("accelerator/driver-without-gpu", severity="error")
+def driver_without_gpu(case: Case) -> Iterator[Finding]:
+    """Does this driver know this GPU? (where one of both was told)
+
+    A driver drops the oldest GPUs (470 was the last for Kepler, 580 the last for Maxwell, Pascal and Volta), and knows
+    none that came after it: the first is the one of the first CUDA toolkit that builds for the GPU.
+
+    Example: --gpu K80 --driver 535.54.
+    Remedy: a driver of a branch that knows it.
+    """
+    build, cuda, gpus = _cuda(case)
+    driver = case.machine.driver
+    if driver is None or not {"gpu", "driver"} & set(case.machine.assumed):
+        raise NotApplicable("what a driver tells of, it knows")
+    if driver_runs(case, build) is False:
+        raise NotApplicable("the driver is too old for this build")
+    hardware: Hardware = case.knowledge.hardware()
+    _, breaks, then, at = on_cpu(case)
+    for gpu in _kinds(gpus):
+        capability = hardware.capability(gpu)
+        if capability is None or _too_old(case, build, cuda, gpu) or not kernels(build.architectures or (), capability):
+            continue  # other checks tell of it
+        generation = hardware.generation(capability)
+        last = generation.last_driver if generation else None
+        first = first_driver(case, capability)
+        if last and at_least(driver, str(last + 1)):
+            needs, words, update = f"<{last + 1}", f"{last} was the last branch that did", f"install driver {last}"
+        elif first and at_least(driver, first.partition(".")[0]) is False:
+            needs, words, update = (
+                f">={first}",
+                f"{first} is the first",
+                f"update the NVIDIA driver to {first} or newer",
+            )
+        else:
+            continue
+        yield Finding(
+            id="accelerator/driver-without-gpu",
+            severity="error" if breaks == "yes" else "warning",
+            subject="driver",
+            found=driver,
+            needs=needs,
+            message=f"driver {driver} does not know {gpu.name}: {words}",
+            because=f"torch sees no GPU under it.{then}",
+            breaks=breaks,
+            evidence=(GENERATIONS,),
+            remedies=(Remedy("driver", text=update),),
+            at=at,
+        )
 
 
 @check("accelerator/gpu-too-old", severity="error")

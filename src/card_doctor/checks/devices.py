@@ -113,6 +113,11 @@ def toolkit_driver(case: Case, cuda: str) -> Optional[str]:
     return hardware.toolkit_driver(cuda, windows=_on_windows(case))
 
 
+def first_driver(case: Case, capability: Capability) -> Optional[str]:
+    hardware: Hardware = case.knowledge.hardware()
+    return hardware.first_driver(capability, windows=_on_windows(case))
+
+
 def _on_windows(case: Case) -> bool:
     platform = case.snapshot.platform
     return platform is not None and platform.system == "Windows"

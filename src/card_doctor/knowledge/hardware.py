@@ -247,6 +247,12 @@ class Hardware:
             return None
         return toolkit.windows if windows else toolkit.linux
 
+    def first_driver(self, device: Capability, *, windows: bool = False) -> Optional[str]:
+        """The driver that came with the first toolkit that builds for a capability: older branches don't know it."""
+        able = [one for one in self.toolkits.values() if pair(one.oldest) <= device <= pair(one.newest)]
+        first = min(able, key=lambda one: Version(one.version), default=None)
+        return self.toolkit_driver(first.version, windows=windows) if first else None
+
     def builds(self, series: str) -> Dict[str, Tuple[str, ...]]:
         """What the Linux wheels of a series of torch ("1.9") are compiled for, by build ("cu111")."""
         return self._builds.get(series, {})
