@@ -4,17 +4,28 @@
 >>> report = card_doctor.check("distilbert-allsides")  # this interpreter
 >>> report.verdict.trains, report.findings
 >>> card_doctor.require("distilbert-allsides")  # raises IncompatibleEnvironment, its text the report
+>>> Trainer(..., callbacks=[card_doctor.TrainerCallback("distilbert-allsides")])
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
+    from card_doctor.callback import TrainerCallback
     from card_doctor.model import Document, Report
 
-__all__ = ["IncompatibleEnvironment", "check", "require"]
+__all__ = ["IncompatibleEnvironment", "TrainerCallback", "check", "require"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """`TrainerCallback` is made from transformers' own: imported when it is asked for."""
+    if name == "TrainerCallback":
+        from card_doctor.callback import TrainerCallback  # noqa: PLC0415
+
+        return TrainerCallback
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class IncompatibleEnvironment(RuntimeError):  # noqa: N818  named for what it says

@@ -105,7 +105,7 @@ def _low_accuracy(case: Case, card: Card, run: Run) -> Optional[Answer]:
     ]
     seen = f"{row.metric} is {row.run:.4f}, the card's {row.card:.4f}; {row.tolerance:.4f} would be chance"
     return _answer(
-        "Low accuracy",
+        f"Low {row.metric.replace('_', ' ')}",
         seen,
         [one for one in held if one],
         "nothing in the run's numbers says why: hold the data against the card's (--data FILE --label COLUMN), "
@@ -441,7 +441,7 @@ def low_accuracy(case: Case) -> Iterator[Finding]:
     Example: supported: the learning rate is 10 times the card's; ruled out: overfitting, too few epochs.
     Remedy: the first of the supported causes.
     """
-    yield from _as_finding(case, "Low accuracy", "results/low-accuracy")
+    yield from _as_finding(case, "Low ", "results/low-accuracy")
 
 
 @check("results/inconsistent-f1", severity="note")
@@ -462,7 +462,7 @@ def _as_finding(case: Case, complaint: str, check_id: str) -> Iterator[Finding]:
     if not case.needs_run().scores:
         raise NotApplicable("the run has no scores")
     for answer in answers(case):
-        if answer.case == complaint:
+        if answer.case.startswith(complaint):
             supported = [cause for cause in answer.causes if cause.verdict == "supported"]
             yield Finding(
                 id=check_id,

@@ -150,7 +150,7 @@ def overfitting(case: Case) -> Iterator[Finding]:
 
     The lowest validation loss is where the model told most about rows it had not seen. Where it has risen by a tenth
     or more since, for two evaluations or more, the model learns the training rows by heart; accuracy may stand still
-    meanwhile. Not a warning where the card's own table does the same.
+    meanwhile. A note where the card's own table does the same, unless the score has fallen by more than chance since.
 
     Example: lowest in epoch 2 (0.6619), 0.9138 at the end, accuracy the same: two of eight epochs would have done.
     Remedy: keep the best checkpoint (load_best_model_at_end=True), stop there (EarlyStoppingCallback), or more data.
@@ -163,16 +163,20 @@ def overfitting(case: Case) -> Iterator[Finding]:
         return
     best, last = found.best, found.last
     details = []
+    fallen = False
     name = main_score({key: one for key, one in best.scores.items() if key in last.scores})
     if name:
         details.append(f"{name} went from {best.scores[name]:.4f} to {last.scores[name]:.4f} meanwhile")
+        evaluated = case.run.evaluated_rows if case.run else None
+        before, after = best.scores[name], last.scores[name]
+        fallen = bool(evaluated and is_proportion(name) and before - after > tolerance(before, after, evaluated))
     card = case.card
     theirs = overfit_of(tuple(map(_evaluation, card.results))) if card and curve.own else None
     if theirs:
         details.append(f"the card's own table does the same: lowest in {where(theirs.best)}, {theirs.rise:+.0%} after")
     yield Finding(
         id="results/overfitting",
-        severity="note" if theirs or not curve.own else "warning",
+        severity="note" if (theirs and not fallen) or not curve.own else "warning",
         subject=curve.subject,
         found=f"{last.loss:.4f}",
         message=f"the loss was lowest in {where(best)} ({best.loss:.4f}) and ends at {last.loss:.4f} in {where(last)} "
@@ -458,6 +462,11 @@ def guesses(run: Run) -> Optional[str]:
     if chance is None or len(losses) < 3:
         return None
     end = sum(losses[-3:]) / 3
+    accuracy = run.scores.get("accuracy")
+    if accuracy is not None and run.labels and run.evaluated_rows:
+        told_apart = accuracy > 1 / run.labels + tolerance(accuracy, 1 / run.labels, run.evaluated_rows)
+        if told_apart:  # the loss starts to fall after the guesses do
+            return None
     if chance * 0.98 <= end <= chance * 1.1:
         return f"ends at {end:.4f}: guessing among {run.labels} classes gives {chance:.4f}"
     return None
