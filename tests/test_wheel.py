@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import sysconfig
 import venv
 import zipfile
@@ -23,7 +24,7 @@ from made import package, snapshot
 
 CHECKOUT = Path(__file__).parents[1]
 MATRICES = CHECKOUT / "matrices"
-COMPILED = ("cards", "hazards", "hardware", "signatures")
+COMPILED = ("cards", "hazards", "hardware", "models", "signatures")
 CARD = "tiny-bert-mnli-distilled"
 
 
@@ -84,6 +85,13 @@ def test_the_wheel_holds_the_package_its_types_and_its_matrices(wheel):
     compiled = {name.replace(".toml", ".json") for name in written if name.startswith(COMPILED)}
     assert compiled
     assert held == written | compiled
+
+
+def test_a_packager_finds_nothing_wrong_with_it(wheel):
+    pytest.importorskip("check_wheel_contents")
+    command = [sys.executable, "-m", "check_wheel_contents", "--no-config", str(wheel)]
+    checked = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (checked.returncode, checked.stdout) == (0, f"{wheel}: OK\n")
 
 
 def test_the_command_runs_from_it_and_finds_its_matrices(installed):
