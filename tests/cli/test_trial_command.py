@@ -33,13 +33,12 @@ def test_a_failure_is_code_1_and_one_json_document(torch, tmp_path):
     assert (first["stage"], first["ok"], first["error"]) == ("import torch", False, "ImportError: no kernel")
 
 
-def test_the_text_says_which_stage_and_the_way_out(torch, tmp_path):
+def test_the_text_says_which_stage(torch, tmp_path):
     ran = card_doctor("trial", CARD, env=torch("raise ImportError('no kernel')"), cwd=tmp_path)
     assert ran.returncode == 1
     assert ran.stdout.startswith(f"{CARD} in {sys.executable}\n\n[x]  works: no   failed: import torch")
-    *shown, command = ran.stdout.splitlines()
-    assert max(map(len, shown[1:])) <= 80
-    assert command.strip().endswith(f"check {CARD} --python {sys.executable}")
+    _, *shown = (line for line in ran.stdout.splitlines() if not line.startswith("    "))  # a command stays whole
+    assert max(map(len, shown)) <= 80
     assert "\x1b" not in ran.stdout + ran.stderr
 
 

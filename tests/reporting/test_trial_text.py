@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from card_doctor.model import Finding, Stage, Trial
+from card_doctor.model import Finding, Remedy, Stage, Trial
 from card_doctor.reporting.trial import render
 
 NUMPY = Finding(
@@ -80,6 +81,20 @@ def test_what_a_release_has_not_is_said_and_is_no_failure():
     assert "[-]  not run: datasets load parquet (datasets 1.6.2 has no loader for Parquet)" in shown
 
 
+def test_a_failure_that_no_check_tells_of_has_the_remedy_that_is_known():
+    remedy = Remedy("setting", text="install it where it runs", command="python -m pip install torch")
+    known = Finding(
+        "trial/no-module", "error", "import torch", "torch is missing", "no torch", breaks="yes", remedies=(remedy,)
+    )
+    assert text(msgspec.structs.replace(FAILS, diagnosis=(known,))).endswith("""
+Why
+error    import torch: torch is missing [trial/no-module]
+
+Known remedy: install it where it runs
+    python -m pip install torch
+""")
+
+
 def test_details_are_for_those_who_ask():
     assert "Traceback" not in text(FAILS)
     shown = text(FAILS, verbose=True)
@@ -93,8 +108,6 @@ def test_one_line_where_one_is_asked_for():
 
 
 def test_a_failure_that_nothing_explains_says_so():
-    import msgspec  # noqa: PLC0415
-
     unexplained = msgspec.structs.replace(FAILS, diagnosis=())
     assert text(unexplained).endswith("\nNo known failure explains it. The whole error: add -v.\n")
 

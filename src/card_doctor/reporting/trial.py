@@ -97,5 +97,12 @@ def _diagnosis(page: Page, trial: Trial, check: str, *, verbose: bool) -> None:
         if said:
             page.line(said, indent=9)
     page.gap()
-    page.line("What mends it all together:")
-    page.whole(check)
+    first = trial.diagnosis[0]
+    if first.family != "trial":
+        page.line("What mends it all together:")
+        page.whole(check)
+        return
+    for remedy in first.remedies:  # no check tells of it, so there is no more to say than what is known of the failure
+        page.line(f"Known remedy: {remedy.text}")
+        if remedy.command:
+            page.whole(remedy.command)
