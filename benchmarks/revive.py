@@ -171,23 +171,19 @@ def pins_of(pins: List[str]) -> Dict[str, str]:
 
 
 def built(row: Row, asked: argparse.Namespace) -> Row:
-    """What `plan` says, what `build` leaves, and whether the script passes in it."""
-    plan_code, plan = ours(["plan", row["card"], "--format", "json"])
-    said = {
-        "exit": plan_code,
-        "python": plan.get("python"),
-        "blocked_by": plan.get("blocked_by") or plan.get("message"),
-    }
-    said["differences"] = [f"{one['subject']} {one['card']} -> {one['planned']}" for one in plan.get("differences", ())]
+    """What `build` plans and leaves, and whether the script passes in it. `said`: its plan told that it can't be."""
     folder = fresh(asked.scratch / "env")
     begun = time.monotonic()
-    code, document = ours(["build", row["card"], str(folder), "--format", "json"])
-    made = {"exit": code, "plan": said, "seconds": round(time.monotonic() - begun)}
+    code, plan = ours(["build", row["card"], str(folder), "--format", "json"])
+    made: Row = {"exit": code, "seconds": round(time.monotonic() - begun), "python": plan.get("python")}
+    made["said"] = bool(plan.get("blocked_by"))
+    made["differences"] = [f"{one['subject']} {one['card']} -> {one['planned']}" for one in plan.get("differences", ())]
+    made["trial"] = (plan.get("trial") or {}).get("works")
     python = folder / "bin" / "python"
     if python.exists():
         made.update(tried(python, asked.truth))
     else:
-        because = said["blocked_by"] if plan_code else document.get("message") or document
+        because = plan.get("blocked_by") or plan.get("message") or plan
         made.update(ok=False, cause=f"not built: {json.dumps(because)[:400]}")
     shutil.rmtree(folder, ignore_errors=True)
     return made
@@ -276,6 +272,9 @@ def report(rows: List[Row]) -> None:
     for side in ("naive", "build"):
         print(rate(f"{side}, the same {len(both)} cards", [row[side]["ok"] for row in both]))
     print(rate(f"build, all {over} cards", [row["build"]["ok"] for row in rows if "build" in row]))
+    tried_too = [row["build"] for row in rows if row.get("build", {}).get("trial") is not None]
+    agreed = sum(one["trial"] == one["ok"] for one in tried_too)
+    print(f"`trial` said of {agreed} of {len(tried_too)} environments what the script said")
     taken = sum(row["naive"]["source"] == "seen before" for row in both)
     print(f"naive outcomes taken over from environments that were tried before: {taken}")
     for side in ("build", "naive"):
@@ -283,9 +282,7 @@ def report(rows: List[Row]) -> None:
         for row in rows:
             outcome = row.get(side)
             if outcome and not outcome["ok"]:
-                said = (
-                    {0: "not said", 1: "said", 2: "no answer"}.get(outcome["plan"]["exit"]) if side == "build" else ""
-                )
+                said = ("said" if outcome["said"] else "not said") if side == "build" else ""
                 print(f"  {row['id']:28} {said:9} {outcome['cause']}")
     mapped = [f"  {row['id']:28} {', '.join(row['mapped'])}" for row in rows if row["mapped"]]
     print("\nstated as an index does not have it\n" + "\n".join(mapped))
