@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import shlex
 
+import msgspec
 import pytest
 from arbitrary import documents
 from hypothesis import HealthCheck, given, settings
@@ -23,7 +24,20 @@ from samples import (
     report,
 )
 
-from card_doctor.model import Card, Finding, Machine, Place, Remedy, Report, Source, Verdict, VersionRow
+from card_doctor.model import (
+    Card,
+    Finding,
+    Gap,
+    Machine,
+    Place,
+    Remedy,
+    Report,
+    Source,
+    TorchAccount,
+    TriedStep,
+    Verdict,
+    VersionRow,
+)
 from card_doctor.reporting.text import MORE, render
 
 PEOPLE = [name for name in DOCUMENTS if name != "hostile"]
@@ -203,3 +217,59 @@ def test_the_file_of_a_card_of_ours_is_named_only_on_request():
         card = Card(name="ours", source=Source(kind, place.file))
         made = document(Report(card, Machine(), Verdict("yes", "differs"), findings=(finding,)))
         assert ("ours.toml:7" in render(made, verbose=verbose)) is named
+
+
+class TestWhatCouldNotBeRead:
+    """Why the GPU or torch is not known, and what to do about it, without -v."""
+
+    MISMATCH = "NVML error 18: the driver's library and the loaded kernel module are of different versions: reboot"
+
+    def shown(self, fact, reason="failed", assumed=(), detail=MISMATCH):
+        sample = DOCUMENTS["unknown"]
+        (report,) = sample.reports
+        machine = msgspec.structs.replace(report.machine, assumed=assumed)
+        return render(
+            msgspec.structs.replace(
+                sample,
+                environment=msgspec.structs.replace(sample.environment, gaps=(Gap(fact, reason, detail),)),
+                reports=(msgspec.structs.replace(report, machine=machine),),
+            ),
+            width=200,
+        )
+
+    @pytest.mark.parametrize(
+        ("fact", "reason"),
+        [("accelerators", "failed"), ("accelerators", "absent"), ("driver", "absent"), ("gpu 0 memory", "failed")],
+    )
+    def test_of_the_gpu(self, fact, reason):
+        assert f"     not read: {self.MISMATCH}" in self.shown(fact, reason)
+        assert self.MISMATCH not in self.shown(fact, reason, assumed=("gpu",))
+
+    def test_of_torch(self):
+        detail = "`import torch` did not end within 20 seconds: allow more with --timeout SECONDS"
+        assert f"not read: {detail}" in self.shown("torch's own account", "timeout", ("gpu",), detail)
+
+    @pytest.mark.parametrize(
+        ("fact", "reason"), [("accelerators", "not-asked"), ("gpu 0 ECC", "absent"), ("package numpy", "failed")]
+    )
+    def test_what_nobody_can_do_anything_about_is_kept_for_v(self, fact, reason):
+        assert "not read" not in self.shown(fact, reason)
+
+
+class TestDeep:
+    def test_what_was_tried(self):
+        sample = DOCUMENTS["well"]
+        steps = (
+            TriedStep("cuda:0", "fp32", seconds=0.03),
+            TriedStep("cuda:0", "fp16", difference=0.001, tolerance=0.008, seconds=0.01, fp32_seconds=0.03),
+            TriedStep("cuda:0", "bf16", error="RuntimeError: no"),
+        )
+        account = TorchAccount("2.1.0", cudnn="8.9.2", nccl="2.18.1", seconds=2.04, warnings=("old",), steps=steps)
+        (report,) = sample.reports
+        here = msgspec.structs.replace(report, machine=msgspec.structs.replace(report.machine, assumed=()))
+        environment = msgspec.structs.replace(sample.environment, account=account)
+        shown = render(msgspec.structs.replace(sample, environment=environment, reports=(here,)), verbose=True)
+        assert "tried: a step in fp16 on cuda:0 worked, 0.1% off fp32, in 33% of its time" in shown
+        assert "tried: a step in bf16 on cuda:0 failed" in shown
+        assert "torch 2.1.0, cuDNN 8.9.2, NCCL 2.18.1 in 2.0 s" in shown
+        assert "torch warns  old" in shown

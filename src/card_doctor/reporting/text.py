@@ -164,9 +164,11 @@ def _tried(page: Page, report: Report, environment: Environment) -> None:
 
 def _not_read(page: Page, report: Report, environment: Environment) -> None:
     """What stands in the way of reading this machine, and what to do about it."""
+    told = report.machine.assumed
     for gap in environment.gaps:
-        about_gpu = gap.fact.startswith(("accelerators", "driver", "gpu "))
-        if gap.reason in {"failed", "timeout"} and (gap.fact == ACCOUNT or (about_gpu and not report.machine.assumed)):
+        of_gpus = not told and (gap.fact in {"accelerators", "driver"} or gap.fact.startswith("gpu "))
+        lacks = gap.reason == "absent" and gap.fact.startswith("gpu ")  # a GPU that is not made for it
+        if gap.reason != "not-asked" and not lacks and (of_gpus or gap.fact == ACCOUNT):
             page.line(gap.detail, prefix=["     not read: "])
 
 
