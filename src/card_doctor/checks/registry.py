@@ -51,6 +51,7 @@ def all_checks() -> Tuple[CheckInfo, ...]:
         answers,
         binaries,
         card,
+        card_numbers,
         data,
         deep,
         packages,
