@@ -29,7 +29,7 @@ def found(check, of, known=None, **facts):
 
 def test_the_cards_that_we_ship_do_not_contradict_themselves():
     for path in catalogue([MATRICES]).values():
-        assert found(pins_exclude, read_matrix(path)) == []
+        assert [one for one in found(pins_exclude, read_matrix(path)) if one.severity != "note"] == []
 
 
 def test_releases_that_exclude_each_other_are_told_with_the_cards_line():
