@@ -27,9 +27,11 @@ def found(check, of, known=None, **facts):
     return list(check(case(of=of, known=known or Shipped(), **facts)))
 
 
-def test_the_cards_that_we_ship_do_not_contradict_themselves():
-    for path in catalogue([MATRICES]).values():
-        assert [one for one in found(pins_exclude, read_matrix(path)) if one.severity != "note"] == []
+def test_of_the_cards_that_we_ship_one_contradicts_itself():
+    """It does state tokenizers 0.11.0 beside transformers 4.24.0, which conda's packages let in."""
+    told = [one for path in catalogue([MATRICES]).values() for one in found(pins_exclude, read_matrix(path))]
+    (one,) = [one for one in told if one.severity != "note"]
+    assert one.message.endswith("<0.14,>=0.11.1, and the card states tokenizers 0.11.0")
 
 
 def test_releases_that_exclude_each_other_are_told_with_the_cards_line():
