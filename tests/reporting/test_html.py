@@ -110,6 +110,16 @@ def test_the_verdict_comes_first_then_the_remedy_then_what_was_found():
     assert places == sorted(places)
 
 
+def test_cards_of_different_precision_share_the_columns_of_the_machines():
+    half = [msgspec.structs.replace(one, precision=mode) for mode in ("fp16", "fp32") for one in ON.values()]
+    page = render(document(*(report(card=card(f"c{n // 2}"), machine=one) for n, one in enumerate(half))))
+    (table,) = re.findall(r"<table><caption>Will it train.*?</table>", page, re.DOTALL)
+    assert re.findall(r'<th scope="col">(.*?)</th>', table) == [
+        "card", "Tesla T4 (assumed), driver 535.54", "NVIDIA H100 80GB HBM3 (assumed), driver 535.54",
+    ]  # fmt: skip
+    assert table.count("[ok] yes") == 4
+
+
 @SLOW
 @given(documents())
 def test_any_document_makes_a_page(made):

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 from xml.etree import ElementTree as ET
 
+import msgspec
+
 from card_doctor.model import Card, Document, Finding, Report
 from card_doctor.reporting import json, words
 from card_doctor.reporting.curves import chart, curves
@@ -77,11 +79,11 @@ def _title(document: Document) -> str:
 def _overview(document: Document) -> Iterable[ET.Element]:
     """Which card runs where; and what of which family stands against each."""
     cards = list(dict.fromkeys(words.name(report) or "this environment" for report in document.reports))
-    machines = list(dict.fromkeys(words.machine(report.machine) for report in _read(document)))
+    machines = list(dict.fromkeys(_computer(report) for report in _read(document)))
     if len(machines) > 1:
         cells: Dict[Tuple[str, str], ET.Element] = {}
         for number, report in enumerate(document.reports):
-            key = words.name(report) or "this environment", words.machine(report.machine)
+            key = words.name(report) or "this environment", _computer(report)
             cells.setdefault(key, _answer(report, number))
         rows = [[card, *(cells.get((card, machine)) for machine in machines)] for card in cards]
         yield _table("Will it train? Each card on each machine", ("card", *machines), rows)
@@ -97,6 +99,13 @@ def _read(document: Document) -> List[Report]:
     return [report for report in document.reports if report.error is None]
 
 
+def _computer(report: Report) -> str:
+    """The machine without what its card says of the precision: cards that differ in that share a column."""
+    machine = report.machine
+    told = "precision" in machine.assumed
+    return words.machine(machine if told else msgspec.structs.replace(machine, precision=None))
+
+
 def _answer(report: Report, number: int) -> ET.Element:
     trains = report.verdict.trains
     if report.error is not None:
@@ -106,7 +115,7 @@ def _answer(report: Report, number: int) -> ET.Element:
 
 def _heat(report: Report, number: int, families: Sequence[str], *, several: bool) -> List[Node]:
     name = words.name(report) or "this environment"
-    of = f"{name} on {words.machine(report.machine)}" if several and report.error is None else name
+    of = f"{name} on {_computer(report)}" if several and report.error is None else name
     row: List[Node] = [of, _answer(report, number)]
     for family in families:
         found = words.count(finding for finding in report.findings if finding.family == family)
