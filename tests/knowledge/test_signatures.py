@@ -99,9 +99,8 @@ def test_a_user_adds_and_overrides(tmp_path):
 )
 def test_what_is_wrong_is_named_with_file_line_and_key(tmp_path, change, said):
     assert change[0] in ENTRY
-    matrices = write(tmp_path, ENTRY.replace(*change))
     with pytest.raises(MatrixError, match=said):
-        _ = matrices.signatures
+        _ = write(tmp_path, ENTRY.replace(*change)).signatures
 
 
 def test_two_of_one_name_are_refused(tmp_path):
@@ -110,4 +109,4 @@ def test_two_of_one_name_are_refused(tmp_path):
 
 
 def test_they_count_for_the_digest(tmp_path):
-    assert Matrices([tmp_path]).digest != write(tmp_path, ENTRY).digest
+    assert write(tmp_path, ENTRY).digest != write(tmp_path, ENTRY.replace("water", "foam")).digest
