@@ -9,7 +9,7 @@ It is loaded by every pytest beside an installed card-doctor: until one of both 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Dict, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Tuple
 
 import pytest
 
@@ -25,16 +25,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    for problem in _problems(item, "skip"):
+        pytest.skip(problem.partition("\n")[0] + ": " + _summary(problem))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:  # in the call, so that it counts as failed, not as an error
+    for problem in _problems(item, "fail"):
+        pytest.fail(problem, pytrace=False)
+
+
+def _problems(item: pytest.Item, otherwise: str) -> Iterator[str]:
+    """The reports of the marks that ask for this, where training would not work."""
     for mark in item.iter_markers("card_doctor"):
         wanted = dict(mark.kwargs)
-        otherwise = wanted.pop("otherwise", "skip")
-        if otherwise not in {"skip", "fail"}:
-            raise pytest.UsageError(f"{item.nodeid}: otherwise={otherwise!r}: expected 'skip' or 'fail'")
-        problem = _problem(mark.args, wanted)
-        if problem and otherwise == "fail":
-            pytest.fail(problem, pytrace=False)
+        asked = wanted.pop("otherwise", "skip")
+        if asked not in {"skip", "fail"}:
+            raise pytest.UsageError(f"{item.nodeid}: otherwise={asked!r}: expected 'skip' or 'fail'")
+        problem = _problem(mark.args, wanted) if asked == otherwise else ""
         if problem:
-            pytest.skip(problem.partition("\n")[0] + ": " + _summary(problem))
+            yield problem
 
 
 @pytest.fixture(scope="session")

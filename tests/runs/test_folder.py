@@ -104,3 +104,12 @@ def test_nan_is_kept_however_long_the_log(tmp_path):
     log = [{"loss": float("nan") if n == 7 else 1.0, "step": n} for n in range(2 * POINTS)]
     state(tmp_path, log)
     assert sum(point.loss != point.loss for point in read_run(tmp_path).training) == 1
+
+
+def test_the_rate_of_steps_that_old_trainers_call_samples_tells_no_batch(tmp_path):
+    """transformers 4.6: {"train_runtime": 132.9917, "train_samples_per_second": 0.12} after 16 steps of 64 rows."""
+    log = [{"train_runtime": 132.9917, "train_samples_per_second": 0.12, "epoch": 4.0, "step": 16}]
+    state(tmp_path, log, max_steps=16, num_train_epochs=4, global_step=16, epoch=4.0)
+    run = read_run(tmp_path)
+    assert "total_train_batch_size" not in run.hyperparameters
+    assert run.train_rows is None

@@ -209,7 +209,10 @@ def run_of(
             show("lr_scheduler_warmup_steps", schedule.warmup)
     show("num_epochs", epochs)
     show("train_batch_size", whole(facts.get("train_batch_size")))
-    seen = _rows(curve.last.get("train", {}), "train_runtime", "train_samples_per_second")
+    trainings = curve.last.get("train", {})
+    # transformers 4.6 gave the rate of steps under that name; 4.8 has both
+    counts_rows = "train_steps_per_second" in trainings
+    seen = _rows(trainings, "train_runtime", "train_samples_per_second") if counts_rows else None
     if seen and planned:
         show("total_train_batch_size", _whole_batch(seen / planned, per_epoch))
     trained = whole(results.get("train_samples"))
