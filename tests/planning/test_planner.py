@@ -1,0 +1,186 @@
+"""The nearest set that works: what moves, why, what is held back, what stands in the way. A real resolver on a small
+index; the releases, hazards and GPUs are made for the test, or those that ship.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from card_doctor.checks import engine
+from card_doctor.checks.registry import all_checks
+from card_doctor.errors import CardError
+from card_doctor.knowledge import Matrices
+from card_doctor.model import Accelerator, Machine, Policy, Release
+from card_doctor.planning.ground import Site
+from card_doctor.planning.interpreters import Interpreter
+from card_doctor.planning.planner import Planner
+from card_doctor.planning.uv import Uv
+from local_index import serve, wheel
+from made import LINUX, T4, Known, card, hazard
+
+H100 = Accelerator("NVIDIA H100", capability="9.0")
+DAYS = {"1.0": "2022-01-01", "1.5": "2022-03-01", "2.0": "2024-01-01"}
+FILES = (
+    *(wheel("alpha", version, ["beta"], uploaded=day) for version, day in DAYS.items()),
+    *(wheel("beta", version, uploaded=day) for version, day in DAYS.items()),
+    wheel("gamma", "1.0", ["beta<1.5"]),
+    wheel("helper", "1.0"),
+    wheel("torch", "1.9.1", uploaded="2021-09-20"),
+    wheel("torch", "1.13.1", uploaded="2022-12-15"),
+    wheel("torch", "2.1.2", ["triton-like"], uploaded="2023-12-14"),
+    wheel("triton-like", "1.0", uploaded="2023-12-01"),
+    wheel("transformers", "4.18.0", uploaded="2022-04-06"),
+)
+
+
+def known(**distributions):
+    told = {
+        name: {one: Release(one, DAYS[one], ("py3-none-any",), requires=tuple(requires)) for one in DAYS}
+        for name, requires in {"alpha": ["beta"], "beta": [], "helper": [], **distributions}.items()
+    }
+    return Known(told_releases=told)
+
+
+def real_torch():
+    """The releases of torch and the GPUs that ship, and a transformers, as if they required nothing."""
+    ships = Matrices()
+    transformers = {"4.18.0": Release("4.18.0", "2022-04-06", ("py3-none-any",))}
+    torch = {name: msgspec.structs.replace(one, requires=()) for name, one in ships.releases("torch").items()}
+    releases = {"torch": torch, "transformers": transformers}
+    return Known(told_releases=releases, told_hardware=ships.hardware())
+
+
+@pytest.fixture(scope="module")
+def served():
+    with serve(*FILES) as index:
+        yield index
+
+
+@pytest.fixture
+def plan(served, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "planner-cache"))
+    monkeypatch.setenv("UV_DEFAULT_INDEX", served.url)
+
+    def make(versions, knowledge=None, *, gpus=(), date=None, python=None):
+        checks = [check for check in all_checks() if check.family in engine.DECISIVE]
+        site = Site(
+            card(versions),
+            Machine(None, tuple(gpus), "fp32", ("gpu",)),
+            LINUX,
+            knowledge or known(),
+            lambda case: engine.run(checks, case)[0],
+            Policy(match="any"),
+        )
+        # For another machine no interpreter is looked for: the test runs whatever is installed.
+        return Planner(site, Uv(), date=date, python=python, elsewhere=True).plan()
+
+    return make
+
+
+def reasons(made):
+    return {one.subject: (one.card, one.planned, one.because) for one in made.differences}
+
+
+def test_what_the_card_does_not_pin_is_of_its_time(plan):
+    made = plan({"alpha": "1.0"})
+    assert (made.date, made.requirements) == ("2022-01-08", ("alpha==1.0", "beta==1.0"))
+    assert (made.differences, made.proof.level, made.calls) == ((), "resolved", 1)
+
+
+def test_a_day_that_is_told_wins_and_none_is_as_new_as_possible(plan):
+    assert plan({"alpha": "1.0"}, date="2022-04-01").requirements == ("alpha==1.0", "beta==1.5")
+    newest = plan({"alpha": "1.0"}, date="none")
+    assert (newest.date, newest.requirements) == (None, ("alpha==1.0", "beta==2.0"))
+
+
+def test_a_hazard_becomes_a_constraint_before_the_resolver_is_asked(plan):
+    knowledge = known()
+    knowledge.told_hazards = (hazard("beta-2", {"alpha": "", "beta": ">=2"}, ["beta<2"]),)
+    made = plan({"alpha": "1.0"}, knowledge, date="none")
+    assert made.requirements == ("alpha==1.0", "beta==1.5")
+    assert reasons(made) == {"beta": (None, "1.5", "beta-2 breaks")}
+    assert made.calls == 1
+
+
+def test_what_only_the_resolved_set_shows_is_fed_back(plan):
+    """What `gamma` requires is not known beforehand."""
+    knowledge = Known(told_releases={"beta": known().told_releases["beta"]})
+    knowledge.told_hazards = (hazard("beta-2", {"alpha": "", "beta": ">=2"}, ["beta<2"]),)
+    made = plan({"alpha": "1.0"}, knowledge, date="none")
+    assert made.requirements == ("alpha==1.0", "beta==1.5")
+    assert made.calls == 2
+
+
+def test_what_is_needed_and_declared_by_nobody_is_added(plan):
+    knowledge = known()
+    need = hazard("no-helper", {"alpha": ""}, ["helper<2"], missing=("helper",), subject="helper")
+    knowledge.told_hazards = (need,)
+    made = plan({"alpha": "1.0"}, knowledge)
+    assert "helper==1.0" in made.requirements
+    assert reasons(made)["helper"] == (None, "1.0", "no-helper breaks")
+
+
+def test_the_remedy_that_keeps_the_card_is_taken_before_one_that_moves_it(plan):
+    knowledge = known()
+    knowledge.told_hazards = (hazard("two-ways", {"alpha": "<2", "beta": ">=2"}, ["alpha>=2", "beta<2"]),)
+    assert plan({"alpha": "1.0"}, knowledge, date="none").requirements == ("alpha==1.0", "beta==1.5")
+
+
+def test_releases_that_exclude_each_other_give_up_the_least_and_say_so(plan):
+    made = plan({"gamma": "1.0", "beta": "1.5"}, Known(), date="none")
+    assert "gamma==1.0" in made.requirements
+    stated, planned, because = reasons(made)["beta"]
+    assert (stated, planned) == ("1.5", "1.0")
+    assert "depend on beta<1.5" in because
+
+
+def test_nothing_resolves_and_the_wall_is_named(plan):
+    made = plan({"alpha": "7.0"}, Known())
+    assert made.blocked_by
+    assert "alpha==7.0" in made.blocked_by[-1].words
+    assert made.proof.level == "unproven"
+    assert made.requirements == ()
+
+
+def test_a_card_that_states_nothing_has_no_plan(plan):
+    with pytest.raises(CardError, match="states no versions"):
+        plan({})
+
+
+def test_a_build_of_another_index_is_planned_as_the_default_one_and_its_index_is_named(plan):
+    made = plan({"torch": "1.9.1+cu111"}, real_torch(), gpus=[T4])
+    stated, planned, because = reasons(made)["torch"]
+    assert (stated, planned) == ("1.9.1+cu111", "1.9.1")
+    assert "--find-links" in because
+
+
+def test_a_gpu_that_the_cards_torch_runs_on_moves_nothing(plan):
+    made = plan({"transformers": "4.18.0", "torch": "1.9.1"}, real_torch(), gpus=[T4])
+    assert (made.python, made.differences) == ("3.9", ())
+    assert {"torch==1.9.1", "transformers==4.18.0"} <= set(made.requirements)
+
+
+def test_a_newer_gpu_moves_torch_alone_and_what_only_that_requires_is_of_its_day(plan):
+    made = plan({"transformers": "4.18.0", "torch": "1.9.1"}, real_torch(), gpus=[H100])
+    stated, planned, because = reasons(made)["torch"]
+    assert (stated, planned) == ("1.9.1", "2.1.2")
+    assert because.startswith("the first default build with kernels for the NVIDIA H100")
+    assert set(made.requirements) == {"torch==2.1.2", "transformers==4.18.0", "triton-like==1.0"}
+    assert made.date == "2022-04-13"
+
+
+def test_a_python_that_has_no_such_wheel_moves_what_it_must_and_says_which_has(plan):
+    made = plan({"torch": "1.9.1"}, real_torch(), python=Interpreter("3.11.4"), date="none")
+    stated, planned, because = reasons(made)["torch"]
+    assert stated == "1.9.1"
+    assert "has wheels for Python 3.6 to 3.9, and this is 3.11" in because
+    assert planned == "1.13.1"
+
+
+def test_an_index_without_days_is_held_back_by_what_is_known(plan, monkeypatch):
+    with serve(*FILES, dated=False) as undated:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", undated.url)
+        made = plan({"alpha": "1.0"})
+    assert made.requirements == ("alpha==1.0", "beta==1.0")
+    assert any("does not tell when" in note for note in made.notes)
