@@ -138,6 +138,11 @@ class TestBounds:
             "alpha-2-beta: alpha 1.0 passes; alpha 2.0 breaks; beta 1.0 breaks; beta 2.0 passes ("
         )
 
+    def test_what_the_packages_rule_out_is_told_and_proves_nothing(self, reproduce):
+        code, told = reproduce("--bounds", pins='["alpha==2.0", "beta==3.0"]')
+        assert code == 1
+        assert "FAILED: no release of its ranges breaks; alpha 1.0 can't be installed" in told.out
+
     def test_a_bound_that_is_too_tight_is_told(self, reproduce):
         code, told = reproduce("--bounds", line="import math; math.name")
         assert code == 1
