@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from card_doctor import checkup
 from card_doctor.environment.deep import FACT, read_account
+from card_doctor.errors import UsageError
 
 # Interpreters with a real torch, one a line or colon: CARD_DOCTOR_TORCHES=…/bin/python:…/bin/python
 TORCHES = [one for one in os.environ.get("CARD_DOCTOR_TORCHES", "").split(os.pathsep) if one]
@@ -150,8 +152,13 @@ def test_no_folder_of_ours_is_left_or_on_its_path(torch_of, tmp_path, monkeypatc
 def test_a_real_torch_says_what_it_says(python):
     account, gaps = read_account(python, 120)
     question = "import torch; print(torch.__version__, torch.cuda.is_available(), hasattr(torch, 'autocast'))"
-    told = subprocess.run([python, "-c", question], stdout=subprocess.PIPE, check=True, timeout=120).stdout.decode()
-    version, available, has_bf16 = told.split()
+    done = subprocess.run(
+        [python, "-c", question], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, timeout=120
+    )
+    if done.returncode:
+        assert account.failed == done.stderr.decode().strip().splitlines()[-1]
+        return
+    version, available, has_bf16 = done.stdout.decode().split()
     assert gaps == ()
     assert (account.version, str(account.cuda_available)) == (version, available)
     assert {step.precision for step in account.steps} >= {"fp32"} | ({"bf16"} if has_bf16 == "True" else set())
@@ -159,3 +166,47 @@ def test_a_real_torch_says_what_it_says(python):
         assert step.error is None
         assert step.seconds < 60
         assert step.difference is None or 0 < step.difference < step.tolerance
+
+
+class TestCheck:
+    """`check --deep` as a whole."""
+
+    @pytest.fixture
+    def checked(self, venv, venv_site):
+        def check(code, **options):
+            venv_site.wheel("torch", "2.1.0")
+            venv_site.write("torch/__init__.py", code)
+            venv_site.write("torch/version.py", "__version__ = '2.1.0+cu121'\ncuda = '12.1'\n")
+            document = checkup.run([None], python=str(venv / "bin" / "python"), deep=True, **options)
+            (report,) = document.reports
+            return document, report
+
+        return check
+
+    def test_an_import_that_fails_breaks_training(self, checked):
+        _, report = checked("import os; os.write(2, b'Illegal instruction'); os._exit(132)")
+        assert report.verdict.trains == "no"
+        (found,) = [one for one in report.findings if one.breaks == "yes"]
+        assert (found.id, found.subject) == ("accelerator/torch-fails", "torch")
+        assert found.message.endswith("ended with exit code 132: Illegal instruction")
+
+    def test_one_that_hangs_is_unknown_and_says_what_to_do(self, checked):
+        document, report = checked("import time; time.sleep(60)", timeout=6.0)
+        assert report.verdict.trains == "unknown"
+        outcomes = {one.id: one.outcome for one in report.checks}
+        assert outcomes["accelerator/torch-fails"] == "unknown"
+        assert any("--timeout" in gap.detail for gap in document.environment.gaps)
+
+    def test_one_that_works_is_told_as_it_is(self, checked):
+        document, report = checked(SMALL)
+        assert document.environment.account.version == "2.1.0+cu121"
+        (note,) = [one for one in report.findings if one.id.startswith("accelerator/torch")]
+        assert (note.severity, note.message) == (
+            "note",
+            "torch is compiled for sm_70 sm_80; known was sm_50 sm_60 sm_70 sm_75 sm_80 sm_86 sm_90",
+        )
+
+    def test_a_file_has_no_torch_to_import(self, tmp_path):
+        (tmp_path / "requirements.txt").write_text("torch==2.1.0\n")
+        with pytest.raises(UsageError, match="--deep"):
+            checkup.run([None], environment=str(tmp_path / "requirements.txt"), deep=True)
