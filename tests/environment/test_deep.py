@@ -152,9 +152,7 @@ def test_no_folder_of_ours_is_left_or_on_its_path(torch_of, tmp_path, monkeypatc
 def test_a_real_torch_says_what_it_says(python):
     account, gaps = read_account(python, 120)
     question = "import torch; print(torch.__version__, torch.cuda.is_available(), hasattr(torch, 'autocast'))"
-    done = subprocess.run(
-        [python, "-c", question], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, timeout=120
-    )
+    done = subprocess.run([python, "-c", question], capture_output=True, check=False, timeout=120)
     if done.returncode:
         assert account.failed == done.stderr.decode().strip().splitlines()[-1]
         return
