@@ -25,4 +25,4 @@ def scratch(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr("tempfile.tempdir", None)
     yield folder
-    assert list(folder.iterdir()) == []
+    assert list(folder.glob("card-doctor-*")) == []
