@@ -169,12 +169,7 @@ class Hardware:
 
     def product(self, name: str) -> Optional[Product]:
         """By a name as a driver prints it, or a person writes it."""
-        for wanted in (key_of(name), key_of(name, without_size=True)):
-            for sold_as, product in reversed(list(self._sold.items())):  # the last overrides
-                # a key is what is left of a name: the test in front spares making the keys of all others
-                if all(word in sold_as.lower() for word in wanted.split()) and key_of(sold_as) == wanted:
-                    return product
-        return None
+        return self.products.get(key_of(name)) or self.products.get(key_of(name, without_size=True))
 
     @cached_property
     def _cuda(self) -> List[_Cuda]:
