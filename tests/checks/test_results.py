@@ -104,7 +104,16 @@ def test_how_scores_were_averaged_shows_in_them():
     assert averaging({"accuracy": 0.9}) is None
 
 
+def test_a_run_that_ends_where_the_card_did_is_a_note():
+    stated = seed_card("distilbert-allsides")
+    for epoch, severity in ((8.0, "note"), (2.0, "warning")):
+        run = Run("trainer", step=int(822 * epoch), planned_steps=16440, epoch=epoch, finished=True)
+        assert ids(with_run(run, stated)) == {"ended-early": severity}
+
+
 REAL = [
+    ("distilbert-allsides", "as-stated", {"plateau": "note"}),
+    ("distilbert-allsides", "stopped-early", {"ended-early": "warning", "plateau": "note"}),
     ("tiny-bert-mnli-distilled", "as-stated", {}),
     ("tiny-bert-mnli-distilled", "tenfold-rate", {}),
     ("tiny-bert-mnli-distilled", "other-batch", {}),

@@ -238,6 +238,8 @@ def ended_early(case: Case) -> Iterator[Finding]:
     The learning rate falls along all planned steps. A run that breaks off before has been trained at high rates alone,
     and was never refined at low ones: it is not a shorter run.
 
+    A note where the card's own scores are from no later an epoch.
+
     Example: step 150 of 500, the learning rate still at 70 % of its peak.
     Remedy: train on (`trainer.train(resume_from_checkpoint=True)`), or plan fewer epochs.
     """
@@ -252,15 +254,18 @@ def ended_early(case: Case) -> Iterator[Finding]:
         return
     if run.finished is None and (run.save_steps is None or left <= run.save_steps):
         raise Unknown("whether training ended at its last checkpoint")
+    theirs = _card_end(case.card) if case.card else None
+    as_card = theirs is not None and run.epoch is not None and run.epoch >= (theirs.epoch or math.inf) * 0.99
     rates = [point.learning_rate for point in run.training if point.learning_rate]
     rate = f": the learning rate was still at {rates[-1] / max(rates):.0%} of its peak" if rates else ""
     yield Finding(
         id="results/ended-early",
-        severity="warning",
+        severity="note" if as_card else "warning",
         subject="training",
         found=f"step {run.step}",
         message=f"ended at step {run.step:,} of {run.planned_steps:,}{_of_epochs(run)}{rate}",
         because="The schedule was made for all steps; what it does at low rates did not happen.",
+        details=(f"the card's own scores are those of {where(theirs)}",) if theirs else (),
         remedies=(
             Remedy("setting", text="trainer.train(resume_from_checkpoint=True), or plan as many epochs as are run"),
         ),
@@ -272,21 +277,28 @@ def _of_epochs(run: Run) -> str:
     return f" (epoch {run.epoch:.3g} of {planned:g})" if run.epoch and isinstance(planned, (int, float)) else ""
 
 
-def _card_ended_early(card: Card) -> Iterator[Finding]:
-    """Where its scores are those of a row before the end of its plan."""
-    planned = card.hyperparameters.get("num_epochs")
+def _card_end(card: Card) -> Optional[Evaluation]:
+    """The row of its table that a card's scores are from, where that is before the end of its plan."""
+    planned, loss = card.hyperparameters.get("num_epochs"), card.metrics.get("loss")
+    if not isinstance(planned, (int, float)) or loss is None:
+        return None
     rows = [_evaluation(row) for row in card.results]
-    if not rows or not isinstance(planned, (int, float)):
-        raise NotApplicable("neither a run nor a table of results with the planned epochs")
-    loss = card.metrics.get("loss")
-    matching = [row for row in rows if row.epoch is not None and loss is not None and row.loss == loss]
-    if matching and (matching[-1].epoch or 0) < planned * 0.99:
+    matching = [row for row in rows if row.loss == loss and row.epoch is not None and row.epoch < planned * 0.99]
+    return matching[-1] if matching else None
+
+
+def _card_ended_early(card: Card) -> Iterator[Finding]:
+    if not card.results:
+        raise NotApplicable("neither a run nor a table of results")
+    end = _card_end(card)
+    if end is not None:
+        planned = card.hyperparameters["num_epochs"]
         yield Finding(
             id="results/ended-early",
             severity="note",
             subject="the card's table",
-            found=where(matching[-1]),
-            message=f"the card's scores are those of {where(matching[-1])} of {planned:g} planned",
+            found=where(end),
+            message=f"the card's scores are those of {where(end)} of {planned:g} planned",
             because="It stopped there, or the model of that epoch was kept. The learning rate falls along all planned "
             "epochs: who plans fewer has another schedule.",
             remedies=(Remedy("setting", text=f"plan {planned:g} epochs, and stop early: EarlyStoppingCallback"),),
