@@ -39,6 +39,10 @@ _REMARK = re.compile(r"\s{0,3}\([^()]{0,60}\)\s{0,3}$")
 _PREFIX = re.compile(r"^(?:training|train|total|final|used|initial|the)_")
 
 
+# learningrate, weightdecay: names of several words without what parts them
+_GLUED = {name.replace("_", ""): key for name, key in HYPERPARAMETERS.items() if name.count("_") and name.isascii()}
+
+
 @lru_cache(maxsize=8192)
 def label_of(text: str) -> str:
     """A label as the vocabulary has it: ``Learning Rate (lr)`` is ``learning_rate``."""
@@ -50,7 +54,8 @@ def canonical(label: str, *, lora: bool = False) -> Optional[str]:
     """The Trainer's name for what a card calls `label`; `lora`: the card is about an adapter."""
     if lora and label in IN_LORA:
         return IN_LORA[label]
-    return HYPERPARAMETERS.get(label) or HYPERPARAMETERS.get(_PREFIX.sub("", label))
+    plain = _PREFIX.sub("", label)
+    return HYPERPARAMETERS.get(label) or HYPERPARAMETERS.get(plain) or _GLUED.get(plain)
 
 
 def value_of(key: str, text: str, *, comma: bool, strict: bool) -> Optional[Tuple[Any, str]]:

@@ -75,7 +75,7 @@ _STATED: List[Pattern] = [
             "num_epochs",
             (
                 r"(?:train\w*|tun\w+|\bran|\brun|(?:^|[.!?]\s)after|over|for|up to|total of|about|\()[^.;\d]{0,60}?"
-                r"(?<![\w.-])(?P<value>\d{1,4}(?:\.\d{1,4})?) ?(?:full |training |complete |total )?epo(?:ch|c)s?\b"
+                r"(?<![\w.-])(?P<value>\d{1,4}(?:\.\d{1,4})?) ?(?:full |training |complete |total )?epo(?:che?|c)s?\b"
             ),
         ),
         (

@@ -48,6 +48,8 @@ _SHORT = 80
 _TEXT_FENCES = {"", "text", "txt", "yaml", "yml", "json", "toml", "ini", "plaintext", "none"}
 _RECIPE_LINE = re.compile(r"([a-z_0-9]{2,40}):\s{0,20}([^#]*)")
 _COMMAND = re.compile(r"(?:\$|>|%|!|pip|conda|import|from|python\s|git|#)\s?")
+_SUPPOSED = re.compile(r"[^.]{0,40}\b(?:might|could|may)\b")
+_MOST_PROSE = 500_000  # characters: a card has 0.1 MB in all; behind that running text is data
 _END_OF_NAME = re.compile(r"\s*(?:$|[,;.()|/+&✅–—-]|and\b|or\b|with\b)")
 _AN_EMOJI = 4  # characters that may stand before the name in a list of versions
 
@@ -83,6 +85,7 @@ class Reader:
         )
         self._results: Rows = ()
         self._paragraph: List[_Part] = []
+        self._prose_left = _MOST_PROSE
         self._cases: List[Any] = []
         self._scores: List[Tuple[frontmatter.Score, Optional[int]]] = []
         self._read(lines_of(text) if is_html(text) else numbered(text))
@@ -91,6 +94,8 @@ class Reader:
         front = frontmatter.split(lines)
         self._front_matter(front)
         for block in blocks(lines[front.end :]):
+            if self.stated.full:
+                break
             if isinstance(block, Line):
                 self._line(block)
                 continue
@@ -190,7 +195,8 @@ class Reader:
         """What the words of a paragraph say together: a sentence may go on in the next line."""
         parts, self._paragraph = self._paragraph, []
         text = " ".join(part.text for part in parts)
-        if not _SIGNAL.search(text):
+        self._prose_left -= len(text)
+        if self._prose_left < 0 or not _SIGNAL.search(text):
             return
         starts, start = [], 0
         for part in parts:
@@ -222,7 +228,9 @@ class Reader:
         if section.kind in {"requirements", "usage", "aside"}:  # of the package that uses the model
             trust = SENTENCE
         for one in found:
-            self._version(one.name, one.version, one.raw, line_at(one.start), trust)
+            # "using Transformers==4.13 might solve it" tells of a way out, not of the training
+            if trust > SENTENCE or not _SUPPOSED.match(text, one.start + len(one.raw)):
+                self._version(one.name, one.version, one.raw, line_at(one.start), trust)
         self._pairs.run = "versions"
 
     def _bare_version(self, text: str, line_at: Callable[[int], int], trust: int, section: Section) -> None:

@@ -50,6 +50,11 @@ class Statements:
             raw, value = printable(raw.strip()[:MAX_RAW]), _printable(value)
             self._all.append(Statement(key, value, raw, line, trust, _CONFIDENCE[trust], _digits(value, raw)))
 
+    @property
+    def full(self) -> bool:
+        """Is there no room for another? Then the rest need not be read."""
+        return len(self._all) >= MAX_STATEMENTS
+
     def has(self, prefix: str, trust: int) -> bool:
         return any(one.key.startswith(prefix) and one.trust >= trust for one in self._all)
 
