@@ -6,14 +6,16 @@ https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html
 
 from __future__ import annotations
 
+import _signal as signal  # signal itself spends half of the start on its enumerations
 import ctypes
 import os
 import select
-import signal
 import sys
 import time
-from contextlib import suppress
-from typing import List, Optional
+
+MYPY = False
+if MYPY:  # as contextlib and pathlib, which are not used here: every check would wait for their import
+    from typing import List, Optional
 
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36  # linux/prctl.h
 PATIENCE = 2.0  # seconds for the kernel to take away what was killed; one that waits for a dead file server stays
@@ -58,14 +60,13 @@ def start(errors: int, command: List[str]) -> int:
 
 def reap(program: int) -> Optional[int]:
     """What wait(2) tells of the program, None while it runs; its orphans are buried on the way."""
-    with suppress(ChildProcessError):
-        while True:
+    while True:
+        try:
             pid, status = os.waitpid(-1, os.WNOHANG)
-            if pid == program:
-                return status
-            if not pid:
-                break
-    return None
+        except ChildProcessError:
+            return None
+        if pid in (0, program):
+            return status if pid else None
 
 
 def end_as(status: int) -> None:
@@ -74,7 +75,7 @@ def end_as(status: int) -> None:
         os._exit(os.WEXITSTATUS(status))
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # its core, not ours
     number = os.WTERMSIG(status)
-    with suppress(OSError):  # SIGKILL has no handler
+    if number != signal.SIGKILL:  # which has no handler
         signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
@@ -84,8 +85,10 @@ def end_all() -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         for child in children():
-            with suppress(ProcessLookupError, PermissionError):
+            try:  # noqa: SIM105
                 os.kill(child, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):  # noqa: PERF203
+                pass
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
@@ -98,11 +101,13 @@ def children() -> List[int]:
     """By the parent that /proc/PID/stat names, after a program's name that may hold anything."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208  here and below: pathlib is slow to import
-        with suppress(OSError):
+        try:
             with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
                 stat = file.read()
-            if int(stat.rpartition(b")")[2].split()[1]) == os.getpid():
-                found.append(int(name))
+        except OSError:  # it has ended
+            continue
+        if int(stat.rpartition(b")")[2].split()[1]) == os.getpid():
+            found.append(int(name))
     return found
 
 
