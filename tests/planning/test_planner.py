@@ -143,6 +143,11 @@ def test_nothing_resolves_and_the_wall_is_named(plan):
     assert made.requirements == ()
 
 
+def test_the_smallest_change_that_moves_a_wall_is_told(plan):
+    made = plan({"transformers": "4.18.0", "alpha": "1.0", "absent": "1.0"}, Known(), date="none")
+    assert made.blocked_by[0].way.startswith("leave absent out: the others resolve")
+
+
 def test_a_card_that_states_nothing_has_no_plan(plan):
     with pytest.raises(CardError, match="states no versions"):
         plan({})

@@ -59,6 +59,8 @@ class _Lines(Mapping[str, Release]):
         return {release.version: release for release in _decode(self._content, self._path)}
 
     def __getitem__(self, version: str) -> Release:
+        if "_all" in self.__dict__:  # all were asked for before
+            return self._all[version]
         if version not in self._read:
             start = self._content.find(b'{"version":%s,' % msgspec.json.encode(version))
             if start < 0:  # unknown, or not as our tool writes it

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Callable, FrozenSet, Iterator, List, NamedTuple, Optional, Tuple, Union
 
+import msgspec
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
@@ -62,7 +63,7 @@ class Planner:
         self._tried_sources = False
         self._from_source: FrozenSet[str] = frozenset()  # what has no wheel, as was found
         self._day: Optional[str] = None  # the card's
-        self._missing: List[Interpreter] = []  # Pythons that would do better, and are not installed
+        self._missing: List[Tuple[int, Interpreter]] = []  # not installed, and how far their sets are from the card
 
     def plan(self) -> Plan:
         """Raises CardError where the card states nothing to install, ResolverError where uv can't tell."""
@@ -84,9 +85,12 @@ class Planner:
             if len(tried) == CANDIDATES:
                 break
         for ground, fitted in tried[:1]:
-            loosened = self._loosened(ground, fitted, walls[-len(tried)])
+            first = walls[-len(tried)]
+            loosened = self._loosened(ground, fitted, first)
             if loosened is not None:
                 return self._write(loosened)
+            walls = [msgspec.structs.replace(first, way=first.way or self._way(ground, fitted)), *walls]
+            walls.remove(first)
         return Plan(
             card=self._site.card.name,
             python=tried[0][0].interpreter.series if tried else None,
@@ -120,19 +124,19 @@ class Planner:
             if far:
                 later.append((far, place, minor, fitted))
             else:
-                yield from self._with_interpreter(minor, draft)
+                yield from self._with_interpreter(minor, draft, far)
         later.sort(key=lambda one: one[:2])
-        for _, _, minor, _ in later:
-            yield from self._with_interpreter(minor, draft)
-        for missing in self._missing:  # for want of any other
+        for far, _, minor, _ in later:
+            yield from self._with_interpreter(minor, draft, far)
+        for _, missing in self._missing:  # for want of any other
             yield Ground(self._site, missing, self._day), self._fitted(Ground(self._site, missing, self._day), draft)
 
-    def _with_interpreter(self, minor: int, draft: Draft) -> Iterator[Tuple[Ground, Draft]]:
+    def _with_interpreter(self, minor: int, draft: Draft, far: int) -> Iterator[Tuple[Ground, Draft]]:
         interpreter = Interpreter(f"3.{minor}") if self._elsewhere else find(minor)
         if interpreter is None:
             interpreter = Interpreter(f"3.{minor}")
             if not self._uv.downloads:
-                self._missing.append(interpreter)
+                self._missing.append((far, interpreter))
                 return
         ground = Ground(self._site, interpreter, self._day)
         yield ground, self._fitted(ground, draft)
@@ -277,6 +281,19 @@ class Planner:
                     return found
         return None
 
+    def _way(self, ground: Ground, draft: Draft) -> str:
+        """The one distribution without which the others resolve; torch and transformers are what a card is about."""
+        resolver = Resolver(self._uv, ground.interpreter, self._site.platform if self._elsewhere else None)
+        for name in sorted(draft.choices, key=lambda name: WEIGHTS.get(name, 1)):
+            rest = {other: choice for other, choice in draft.choices.items() if other != name}
+            if name in {"torch", "transformers"} or not rest:
+                continue
+            without = draft._replace(choices=rest)
+            dates = dates_for(ground, without, self._date, resolver)
+            if isinstance(resolver.ask(self._question(ground, without, dates)), Resolution):
+                return f"leave {name} out: the others resolve for Python {ground.interpreter.series}"
+        return ""
+
     # Writing it down
 
     def _platform(self) -> str:
@@ -311,8 +328,8 @@ class Planner:
         python = found.ground.interpreter
         if python.path is None and not self._elsewhere:
             yield f"Python {python.series} is not installed here: `uv python install {python.series}`"
-        elif found.draft.moved and self._missing:
-            best = self._missing[0].series
+        elif self._missing and self._missing[0][0] < cost(found.draft, self._site.knowledge):
+            best = self._missing[0][1].series
             yield f"nearer to the card with Python {best}, which is not installed: `uv python install {best}`"
         if found.dates.date and not any(pin.dated for pin in found.resolution.pins):
             yield (
