@@ -63,7 +63,7 @@ def main() -> None:
             out.write(json.dumps(row) + "\n")
 
     for card in cards:
-        row = {**card, **rows.get(card["id"], {})}
+        row = {**rows.get(card["id"], {}), **card}
         if "build" not in row and asked.side != "naive":
             row = told(row, "build", built(row, asked))
             note(row)
