@@ -63,8 +63,8 @@ def _run(row: ParameterRow) -> str:
 def _score(row: ScoreRow) -> str:
     if row.tolerance is None:
         return f"{row.run:.4f} (not judged)"
-    side = "within chance" if row.level == "within" else f"{abs(row.run - row.card):.4f} {row.level}"
-    return f"{row.run:.4f} ({side}, {row.tolerance:.4f})"
+    side = "within" if row.level == "within" else f"{abs(row.run - row.card):.4f} {row.level},"
+    return f"{row.run:.4f} ({side} chance {row.tolerance:.4f})"
 
 
 def _name(file: DataFile) -> str:
