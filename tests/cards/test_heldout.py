@@ -59,3 +59,10 @@ def test_what_a_page_costs_is_bounded():
     begun = time.process_time()
     read("<!doctype html><html><body>" + unit * 4_000 + "</body></html>")
     assert time.process_time() - begun < 8 * one
+
+
+def test_a_base_model_that_trl_does_not_know_is_none():
+    card = read(
+        "---\nbase_model: None\n---\nThis model is a fine-tuned version of [None](https://huggingface.co/None)."
+    )
+    assert card.base_model is None

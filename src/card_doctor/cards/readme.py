@@ -20,6 +20,7 @@ from card_doctor.cards.sections import NOWHERE, Section, Where
 from card_doctor.cards.statements import CODE, GENERATED, LIST, METADATA, PAIR, SENTENCE, TABLE, Statements
 from card_doctor.cards.tables import Rows, read_table
 from card_doctor.cards.troubleshooting import case_of
+from card_doctor.cards.values import is_absent
 from card_doctor.cards.versions import plain_version, versions_in
 from card_doctor.model import Card, Source
 
@@ -118,7 +119,7 @@ class Reader:
 
     def _front_matter(self, front: frontmatter.FrontMatter) -> None:
         bases = frontmatter.names(front.values.get("base_model"))
-        if len(bases) == 1:
+        if len(bases) == 1 and not is_absent(bases[0]):
             self.stated.add("base_model", bases[0], bases[0], front.lines.get("base_model"), METADATA)
         datasets = frontmatter.names(front.values.get("datasets"))
         if datasets:
@@ -258,7 +259,7 @@ class Reader:
         if tuned is None:
             return
         base, dataset = tuned.group("base"), tuned.group("dataset") or tuned.group("scratch")
-        if base and not base.startswith("http"):
+        if base and not base.startswith("http") and not is_absent(base):
             trust = (
                 LIST if text.startswith("This model is a fine-tuned version of") else SENTENCE
             )  # the Trainer's words
