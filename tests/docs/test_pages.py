@@ -74,6 +74,10 @@ def project(tmp_path_factory):
     (folder / "README.md").write_text(MODEL_CARD)
     (folder / "pylock.toml").write_text(LOCK)
     (folder / "my-card.toml").write_bytes((CHECKOUT / "matrices/cards/tiny-bert-mnli-distilled.toml").read_bytes())
+    (folder / "train.csv").write_text("label,text\n" + "".join(f"{n % 2},text {n}\n" for n in range(40)))
+    state = {"global_step": 2, "epoch": 1.0, "log_history": [{"epoch": 1.0, "loss": 0.5, "step": 2}]}
+    (folder / "out/checkpoint-2").mkdir(parents=True)
+    (folder / "out/checkpoint-2/trainer_state.json").write_text(json.dumps(state))
     components = [{"type": "library", "name": "torch", "version": "1.9.1", "purl": "pkg:pypi/torch@1.9.1"}]
     (folder / "image.cdx.json").write_text(json.dumps({"bomFormat": "CycloneDX", "components": components}))
     venv.create(folder / "envs/nlp", symlinks=True)
