@@ -1,10 +1,30 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hardware_case import Shipped, asked, on
 
-from card_doctor.checks.amp import bf16_refused, bf16_slow, fp16_ignored, fp16_refused, fp16_slow
-from card_doctor.model import Accelerator, Fact, Machine, NotApplicable, Place, Platform, TorchBuild, Unknown
+from card_doctor.checks.amp import (
+    apex_gone,
+    bf16_refused,
+    bf16_slow,
+    fp16_ignored,
+    fp16_refused,
+    fp16_slow,
+    tf32_default,
+)
+from card_doctor.model import (
+    Accelerator,
+    Fact,
+    Host,
+    Machine,
+    NotApplicable,
+    Place,
+    Platform,
+    Precision,
+    TorchBuild,
+    Unknown,
+)
 from made import card, case, package
 
 CHECKS = (fp16_refused, bf16_refused, fp16_ignored, fp16_slow, bf16_slow)
@@ -270,3 +290,122 @@ def test_without_transformers_there_is_no_trainer_to_refuse():
 def test_a_package_that_a_list_does_not_name_is_unknown():
     with pytest.raises(Unknown, match="package transformers"):
         every(on("none", transformers=None, precision="fp16", complete=False))
+
+
+APEX = msgspec.structs.replace(card(), precision=Precision("fp16", "apex", "Apex, opt level O1"))
+
+
+class TestApex:
+    @pytest.mark.parametrize(
+        ("transformers", "torch", "gpu", "symptom"),
+        [
+            ("4.1.1", "1.7.1", "T4", "APEX is not installed"),
+            ("4.18.0", "1.9.1", "T4", "APEX is not installed"),
+            ("4.57.6", "2.8.0", "A100", "APEX is not installed"),
+            ("5.0.0", "2.8.0", "A100", "unexpected keyword argument 'half_precision_backend'"),
+        ],
+    )
+    def test_one_that_is_not_there(self, transformers, torch, gpu, symptom):
+        (found,) = apex_gone(on(gpu, torch=torch, transformers=transformers, precision="fp16", of=APEX))
+        assert (found.severity, found.breaks, found.subject, found.needs) == ("warning", "maybe", "apex", "Apex")
+        assert symptom in found.message
+        assert "Apex, opt level O1" in found.because
+        assert found.remedies[0].text == "torch's own AMP: TrainingArguments(fp16=True), without a backend"
+
+    def test_one_that_is_there(self):
+        assert list(apex_gone(on("T4", package("apex", "0.1"), precision="fp16", of=APEX))) == []
+
+    def test_one_that_is_there_and_not_taken_any_more(self):
+        made = on("A100", package("apex", "0.1"), torch="2.8.0", transformers="5.0.0", precision="fp16", of=APEX)
+        (found,) = apex_gone(made)
+        assert found.found == "transformers 5.0.0"
+
+    def test_what_is_refused_anyway_is_one_finding(self):
+        made = on("none", precision="fp16", of=APEX)
+        assert [finding.id for finding in (*every(made), *apex_gone(made))] == ["amp/fp16-refused"]
+
+    @pytest.mark.parametrize(
+        "made",
+        [
+            on("T4", precision="fp16", of=card(precision="fp16")),
+            on("T4", precision="fp32", of=APEX),
+            on("T4", precision="fp16"),
+        ],
+    )
+    def test_nobody_asks_for_it(self, made):
+        with pytest.raises(NotApplicable):
+            list(apex_gone(made))
+
+    def test_other_checks_do_not_see_its_rules(self):
+        assert every(on("A100", torch="2.8.0", transformers="5.0.0", precision="fp16")) == []
+
+
+class TestTf32:
+    @pytest.mark.parametrize(
+        ("trained", "installed", "gpu", "told"),
+        [
+            ("1.9.1+cu111", "2.1.0", "A100", "in fp32 on NVIDIA A100"),
+            ("1.11.0", "1.12.0", "RTX 4090", "in fp32 on"),
+            ("2.1.0", "1.9.1", "A100", "in TF32 on NVIDIA A100"),
+            ("1.6.0", "1.10.0", "A100", "in TF32 on NVIDIA A100"),
+            ("1.9.1", "1.11.0", "A100", None),
+            ("1.12.1", "2.1.0", "H100", None),
+            ("1.6.0", "1.13.1", "A100", None),
+            ("1.9.1", "2.1.0", "T4", None),
+            ("1.9.1", "2.1.0", "none", None),
+        ],
+    )
+    def test_by_release_and_gpu(self, trained, installed, gpu, told):
+        build = TorchBuild(installed, "cu118", "11.8", None, ("sm_75", "sm_80", "sm_86", "sm_90"))
+        of = card({"torch": trained})
+        found = list(tf32_default(on(gpu, torch=installed, build=build, of=of)))
+        assert [finding.severity for finding in found] == (["note"] if told else [])
+        if told:
+            assert told in found[0].message.replace("NVIDIA NVIDIA", "NVIDIA")
+            assert found[0].breaks == "no"
+            assert f"allow_tf32 = {trained[:4] not in {'1.6.', '2.1.'}}" in found[0].remedies[0].text
+
+    @pytest.mark.parametrize(
+        "of",
+        [
+            None,
+            card(),
+            card({"torch": "1.9.1"}, hyperparameters={"tf32": True}),
+            card({"torch": "1.9.1"}, hardware={"gpu": "Tesla V100"}),
+        ],
+    )
+    def test_a_card_that_does_not_leave_it_to_torch(self, of):
+        with pytest.raises(NotApplicable):
+            list(tf32_default(on("A100", torch="2.1.0", of=of)))
+
+    @pytest.mark.parametrize("precision", ["fp16", "bf16", "tf32"])
+    def test_it_is_asked_of_fp32_alone(self, precision):
+        with pytest.raises(NotApplicable):
+            list(tf32_default(on("A100", torch="2.1.0", precision=precision, of=card({"torch": "1.9.1"}))))
+
+
+class TestBf16OnThisCpu:
+    def here(self, features, **more):
+        host = Host(cpu_features=features)
+        made = on("none", torch="2.6.0", transformers="4.51.3", precision="bf16", host=host, **more)
+        return msgspec.structs.replace(made, machine=msgspec.structs.replace(made.machine, assumed=()))
+
+    def test_one_without_it_is_slow(self):
+        (found,) = bf16_slow(self.here(("avx2", "avx512f")))
+        assert (found.id, found.severity, found.breaks) == ("amp/bf16-slow", "note", "no")
+        assert found.needs == "AVX512-BF16 or AMX"
+        assert "--precision fp32" in found.remedies[0].text
+
+    @pytest.mark.parametrize("feature", ["avx512_bf16", "amx_bf16", "bf16"])
+    def test_one_with_it_is_not(self, feature):
+        assert list(bf16_slow(self.here(("avx2", feature)))) == []
+
+    def test_one_that_was_not_read(self):
+        with pytest.raises(NotApplicable, match="not read"):
+            list(bf16_slow(self.here(None)))
+
+    def test_that_of_another_machine(self):
+        made = self.here(("avx2",))
+        told = msgspec.structs.replace(made, machine=msgspec.structs.replace(made.machine, assumed=("gpu",)))
+        with pytest.raises(NotApplicable, match="another machine"):
+            list(bf16_slow(told))

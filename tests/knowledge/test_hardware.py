@@ -313,6 +313,7 @@ def test_a_users_rule_comes_first(users):
         ("torch-builds.toml", '[[build]]\nof = ["1.9.1"]\narchitectures = ["sm_70"]\n', "series\\+build"),
         ("torch-builds.toml", '[[build]]\nof = ["1.9+cu9"]\narchitectures = ["70"]\n', "found '70'"),
         ("precision.toml", '[native]\nfp16 = "7"\n', "native.fp16"),
+        ("precision.toml", '[tf32]\ntorch = "1.7"\n', "tf32.torch: expected"),
         ("precision.toml", '[[rule]]\nprecision = "fp32"\noutcome = "refused"\n', "'fp32' is none of the known values"),
         ("precision.toml", '[[rule]]\nprecision = "fp16"\noutcome = "ignored"\ntorch = "2.0"\n', "like `>=4.20,<4.41`"),
         (

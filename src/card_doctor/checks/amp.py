@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from typing import Iterator, NamedTuple, Optional, Tuple
 
+import msgspec
+
 from card_doctor.checks.card import place
-from card_doctor.checks.devices import HALF, becomes, driver_runs, drives, needs_torch, torch_build
+from card_doctor.checks.devices import HALF, becomes, driver_runs, drives, needs_torch, torch_build, within
 from card_doctor.checks.registry import check
 from card_doctor.knowledge.hardware import Device, Hardware, Outcome, Rule
-from card_doctor.model import Accelerator, Breaks, Case, Finding, NotApplicable, Place, Remedy, Severity, Unknown
+from card_doctor.model import (
+    Accelerator,
+    Breaks,
+    Case,
+    Finding,
+    NotApplicable,
+    Package,
+    Place,
+    Remedy,
+    Severity,
+    Unknown,
+)
 
+CPU = "https://uxlfoundation.github.io/oneDNN/dev_guide_data_types.html"
+TF32 = "https://pytorch.org/docs/stable/notes/cuda.html#tensorfloat-32-tf32-on-ampere-and-later-devices"
 NATIVE = "https://docs.nvidia.com/cuda/cuda-c-programming-guide/#compute-capabilities"
 
 
@@ -155,11 +170,16 @@ def bf16_slow(case: Case) -> Iterator[Finding]:
     """Does this GPU compute bf16, or only emulate it?
 
     Since torch 2.4, `torch.cuda.is_bf16_supported()` says yes on every GPU. Those before capability 8.0 (Ampere)
-    have no bf16 arithmetic: training runs, often slower than in fp32.
+    have no bf16 arithmetic: training runs, often slower than in fp32. The same is so of CPUs without AVX512-BF16 or
+    AMX (on Arm: BF16), and told as a note.
 
     Example: bf16 on a T4 (7.5) with torch 2.6.
     Remedy: fp16 where the GPU has tensor cores, else fp32.
     """
+    _asked(case, "bf16")
+    if not case.needs_accelerators():
+        yield from _slow_on_this_cpu(case)
+        return
     for here, rule in _outcomes(case, "bf16", "emulated"):
         yield _finding(
             case,
@@ -168,6 +188,105 @@ def bf16_slow(case: Case) -> Iterator[Finding]:
             message=f"{here} has no bf16 arithmetic: torch emulates it, slowly",
             rule=rule,
             remedies=_others(case, "bf16", here),
+        )
+
+
+def _slow_on_this_cpu(case: Case) -> Iterator[Finding]:
+    """As a note: what it costs depends on the CPU and on the build of torch, and `--deep` measures it."""
+    features = case.snapshot.host.cpu_features if case.snapshot.host else None
+    if "gpu" in case.machine.assumed:
+        raise NotApplicable("the CPU of another machine is not known")
+    if features is None:
+        raise NotApplicable("what the CPU can do was not read")
+    here = _Here("cpu", None)
+    rule = _rule(case, "bf16", here)
+    hardware: Hardware = case.knowledge.hardware()
+    if set(features) & set(hardware.cpu_flags.get("bf16", ())) or (rule and rule.outcome == "refused"):
+        return
+    finding = _finding(
+        case,
+        "amp/bf16-slow",
+        here,
+        message="this CPU has no bf16 arithmetic: training in bf16 is likely slower than in fp32",
+        because="It has neither AVX512-BF16 nor AMX (nor Arm's BF16): each bf16 number is made fp32 and back.",
+        evidence=(CPU,),
+        needs="AVX512-BF16 or AMX",
+        remedies=(*_others(case, "bf16", here), Remedy("setting", text="measure it: card-doctor check --deep")),
+    )
+    yield msgspec.structs.replace(finding, severity="note", found="a CPU without bf16")
+
+
+@check("amp/apex-gone", severity="warning")
+def apex_gone(case: Case) -> Iterator[Finding]:
+    """Is the Apex that the card was trained with here, and does transformers still take it?
+
+    Cards of the years before 2022 say "Apex, opt level O1": mixed precision by NVIDIA's Apex. transformers asks for
+    it by half_precision_backend="apex" (fp16_backend before), which stops where Apex is not installed, and has been
+    unknown since transformers 5.0. torch has the same of its own since 1.6.
+
+    Example: "mixed_precision_training: Apex, opt level O1" and transformers 5.0.
+    Remedy: torch's own: TrainingArguments(fp16=True), and no backend.
+    """
+    stated = case.card.precision if case.card else None
+    if stated is None or stated.backend != "apex":
+        raise NotApplicable("the card does not say Apex")
+    _asked(case, "fp16")
+    for here in _places(case)[:1]:  # it is of the releases, whatever the GPU
+        rule = becomes(case, "fp16", here.device, backend="apex")
+        native = _rule(case, "fp16", here)
+        if rule is None or (native and native.outcome == "refused"):
+            continue
+        finding = _finding(
+            case,
+            "amp/apex-gone",
+            here,
+            message=f"the card was trained with Apex, which is not to be had here: {rule.symptom}",
+            rule=rule,
+            remedies=(Remedy("setting", text="torch's own AMP: TrainingArguments(fp16=True), without a backend"),),
+            breaks="maybe",
+        )
+        installed = case.package("transformers")
+        found = f"transformers {installed.version}" if installed and not rule.missing else "Apex is not installed"
+        yield msgspec.structs.replace(finding, subject="apex", found=found, needs="Apex")
+
+
+@check("amp/tf32-default", severity="note")
+def tf32_default(case: Case) -> Iterator[Finding]:
+    """Are fp32 matrices multiplied here as they were for the card?
+
+    On GPUs from compute capability 8.0 (Ampere) on, torch 1.7 to 1.11 multiplied fp32 matrices in TF32: 10 bits of
+    mantissa instead of 23, and faster. Since 1.12 it does not, unless it is told to. Convolutions are in TF32 in both.
+
+    Example: a card of torch 1.9.1 in fp32, and torch 2.1 on an A100.
+    Remedy: `torch.backends.cuda.matmul.allow_tf32 = True` (or False), or TrainingArguments(tf32=...).
+    """
+    _asked(case, "fp32")
+    hardware: Hardware = case.knowledge.hardware()
+    card, installed = case.needs_card(), needs_torch(case)
+    trained, range_ = card.versions.get("torch"), hardware.multiplies_in_tf32
+    if trained is None or not range_ or "tf32" in card.hyperparameters:
+        raise NotApplicable("the card does not leave TF32 to a release of torch")
+    was, now = within(Package("torch", trained), range_), within(installed, range_)
+    if was == now:
+        return
+    named = card.hardware.get("gpu")
+    if isinstance(named, str) and hardware.multiplies("tf32", Accelerator(named)) is False:
+        raise NotApplicable(f"the card was trained on {named}, which has no TF32")
+    able = [here for here in _places(case) if here.gpu and hardware.multiplies("tf32", here.gpu)]
+    for here in able[:1]:
+        finding = _finding(
+            case,
+            "amp/tf32-default",
+            here,
+            message=f"fp32 matrices are multiplied in {'TF32' if now else 'fp32'} on {here} by torch "
+            f"{installed.version}, by the card's {trained} in {'TF32' if was else 'fp32'}",
+            because="torch 1.7 to 1.11 use TF32 by default where the GPU can, the others don't: results may differ a "
+            "little, and speed a lot.",
+            evidence=(TF32,),
+            remedies=(Remedy("setting", text=f"as the card: torch.backends.cuda.matmul.allow_tf32 = {was}"),),
+        )
+        yield msgspec.structs.replace(
+            finding, severity="note", subject="tf32", found=f"torch {installed.version}", needs=f"torch {trained}"
         )
 
 

@@ -195,28 +195,37 @@ def _serves(case: Case, built: Built, gpus: Sequence[Accelerator]) -> bool:
     return all(device and kernels(built.architectures, device) == "binary" for device in devices)
 
 
-def becomes(case: Case, precision: str, device: Device, capability: Optional[Capability] = None) -> Optional[Rule]:
-    """What the installed releases make of a half precision on a device where it is not simply done."""
+def becomes(
+    case: Case,
+    precision: str,
+    device: Device,
+    capability: Optional[Capability] = None,
+    backend: Optional[str] = None,
+) -> Optional[Rule]:
+    """What the installed releases make of a half precision on a device where it is not simply done. With `backend`
+    what they make of that ("apex").
+    """
     if precision not in HALF:
         return None
     hardware: Hardware = case.knowledge.hardware()
     if case.package("transformers") is None:
         raise NotApplicable("transformers is not installed")
-    rules = (one for one in hardware.rules if one.precision == precision and one.device in {None, device})
+    asked = (precision, backend)
+    rules = (one for one in hardware.rules if (one.precision, one.backend) == asked and one.device in {None, device})
     return next((rule for rule in rules if _fits(case, rule, capability)), None)
 
 
 def _fits(case: Case, rule: Rule, capability: Optional[Capability]) -> bool:
     ranges = {"transformers": rule.transformers, "torch": rule.torch, "accelerate": rule.accelerate}
     return (
-        all(_within(case.package(name), specifier) for name, specifier in ranges.items() if specifier)
+        all(within(case.package(name), specifier) for name, specifier in ranges.items() if specifier)
         and all(case.package(name) is None for name in rule.missing)
         and (rule.below is None or (capability is not None and capability < pair(rule.below)))
     )
 
 
-def _within(package: Optional[Package], specifier: str) -> bool:
-    """A source or dev build is the release that it is on its way to."""
+def within(package: Optional[Package], specifier: str) -> bool:
+    """Is this release in the range? A source or dev build is the release that it is on its way to."""
     if package is None:
         return False
     return SpecifierSet(specifier).contains(Version(version_of(package).base_version), prereleases=True)

@@ -76,6 +76,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     precision: Literal["fp16", "bf16"]
     outcome: Outcome
     device: Optional[Device] = None
+    backend: Optional[str] = None
     below: Optional[str] = None
     transformers: str = ""
     torch: str = ""
@@ -119,6 +120,8 @@ class _Builds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Precision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sources: Dict[str, str] = {}
     native: Dict[str, str] = {}
+    cpu: Dict[str, Tuple[str, ...]] = {}
+    tf32: Dict[str, str] = {}
     rule: Tuple[Rule, ...] = ()
 
 
@@ -200,6 +203,16 @@ class Hardware:
     @cached_property
     def _native(self) -> Dict[str, Capability]:
         return {name: pair(first) for file in self._precision for name, first in file.native.items()}
+
+    @cached_property
+    def cpu_flags(self) -> Dict[str, Tuple[str, ...]]:
+        """By precision: the flags of a CPU any of which stands for arithmetic in it."""
+        return {name: flags for file in self._precision for name, flags in file.cpu.items()}
+
+    @cached_property
+    def multiplies_in_tf32(self) -> str:
+        """The releases of torch that multiply fp32 matrices in TF32 by default, as a specifier; empty is none."""
+        return next((file.tf32["torch"] for file in reversed(self._precision) if "torch" in file.tf32), "")
 
     @cached_property
     def _builds(self) -> Dict[str, Dict[str, Tuple[str, ...]]]:
@@ -387,6 +400,9 @@ def _problems(file: object) -> Iterator[Tuple[Tuple[Union[str, int], ...], str]]
                     yield ("build", index, "architectures"), f'expected "sm_70" or "compute_70", found {architecture!r}'
     elif isinstance(file, _Precision):
         told += [(("native", name), first) for name, first in file.native.items()]
+        for name, specifier in file.tf32.items():
+            if name != "torch" or not _is_specifier(specifier):
+                yield ("tf32", name), "expected `torch`, a version specifier like `>=1.7,<1.12`"
         for index, rule in enumerate(file.rule):
             told.append((("rule", index, "below"), rule.below))
             for name in ("transformers", "torch", "accelerate"):

@@ -79,13 +79,15 @@ class Accelerator(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Host(msgspec.Struct, frozen=True, omit_defaults=True):
     """The machine around the GPU, in bytes, as far as this process may use it; None is not known. `disk_free_bytes` is
-    of the current folder's file system, `shared_memory_bytes` the size of /dev/shm.
+    of the current folder's file system, `shared_memory_bytes` the size of /dev/shm; `cpu_features` are the kernel's
+    names of what its CPU can do for half precision ("avx512_bf16", "amx_bf16"), empty where it has none of them.
     """
 
     memory_bytes: Optional[int] = None
     memory_free_bytes: Optional[int] = None
     disk_free_bytes: Optional[int] = None
     shared_memory_bytes: Optional[int] = None
+    cpu_features: Optional[Tuple[str, ...]] = None
 
 
 class TriedStep(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import shutil
 
+import pytest
+
 from card_doctor.environment.hardware.host import read_host
 
 MEMINFO = "MemTotal:       16000000 kB\nMemFree:          100 kB\nMemAvailable:    9000000 kB\n"
@@ -44,3 +46,18 @@ def test_or_says_that_it_may_use_all(tmp_path):
 def test_garbage_is_not_known(tmp_path):
     host = read_host(machine(tmp_path, **{"proc/meminfo": "\0MemTotal: many\n"}), tmp_path / "gone")
     assert (host.memory_free_bytes, host.disk_free_bytes) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("written", "features"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512_bf16 amx_bf16 amx_tile\n\nflags\t\t: fpu\n",
+         ("avx2", "avx512f", "avx512_bf16", "amx_bf16")),
+        ("processor\t: 0\nFeatures\t: fp asimd bf16 i8mm\n", ("bf16",)),
+        ("flags\t\t: fpu vme avx512_bf16x\n", ()),
+        ("vmx flags\t: avx2\n", None),
+        ("\0", None),
+    ],
+)  # fmt: skip
+def test_what_the_cpu_can_do(tmp_path, written, features):
+    assert read_host(machine(tmp_path, **{"proc/cpuinfo": written})).cpu_features == features

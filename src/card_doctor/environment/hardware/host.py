@@ -10,6 +10,8 @@ from typing import Iterator, Optional, Tuple
 from card_doctor.environment.hardware import read
 from card_doctor.model import Host
 
+# What decides how fast a CPU trains; of more than a hundred flags
+CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16", "bf16")
 UNLIMITED = 2**60  # cgroup v1 writes a number near 2**63 where nothing is limited
 
 
@@ -18,7 +20,16 @@ def read_host(root: Path = Path("/"), folder: Path = Path()) -> Host:
     for limit, used in _limits(root):
         total = min(limit, total or limit)
         free = min(max(0, limit - used), limit if free is None else free)
-    return Host(total or _of_sysconf(), free, _of_disk(folder, free=True), _of_disk(root / "dev/shm"))
+    return Host(total or _of_sysconf(), free, _of_disk(folder, free=True), _of_disk(root / "dev/shm"), _features(root))
+
+
+def _features(root: Path) -> Optional[Tuple[str, ...]]:
+    """As the kernel writes them: "flags" on x86, "Features" on Arm."""
+    found = re.search(rb"^(?:flags|Features)[ \t]*:(.*)$", read(root / "proc/cpuinfo"), re.MULTILINE)
+    if found is None:
+        return None
+    flags = set(found[1].decode("ascii", "replace").split())
+    return tuple(one for one in CPU_FEATURES if one in flags)
 
 
 def _of_meminfo(root: Path, name: str) -> Optional[int]:
