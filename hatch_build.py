@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from tempfile import mkdtemp
-from typing import Any, Dict
+from tempfile import TemporaryDirectory
+from typing import Any, Dict, Optional
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class CompileMatrices(BuildHookInterface):  # type: ignore[type-arg]
+    _folder: Optional[TemporaryDirectory[str]] = None
+
     def initialize(self, version: str, build_data: Dict[str, Any]) -> None:
         if self.target_name != "wheel" or version == "editable":
             return
@@ -28,7 +30,8 @@ class CompileMatrices(BuildHookInterface):  # type: ignore[type-arg]
         from card_doctor.knowledge.signatures import FILE, read_checked  # noqa: PLC0415
         from card_doctor.toml import read_toml  # noqa: PLC0415
 
-        folder = Path(mkdtemp(prefix="card-doctor-matrices-"))
+        self._folder = TemporaryDirectory(prefix="card-doctor-matrices-")  # goes when a build that failed ends
+        folder = Path(self._folder.name)
         matrices = root / "matrices"
         values: Dict[Path, Any] = {path: read_matrix(path) for path in matrices.glob("cards/*.toml")}
         values.update((path, read_toml(path, HazardFile)) for path in matrices.glob("hazards/*.toml"))
@@ -40,3 +43,7 @@ class CompileMatrices(BuildHookInterface):  # type: ignore[type-arg]
             (folder / name.parent).mkdir(exist_ok=True)
             (folder / name).write_bytes(msgspec.json.encode(value))
             build_data["force_include"][str(folder / name)] = f"card_doctor/matrices/{name.as_posix()}"
+
+    def finalize(self, version: str, build_data: Dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
+        if self._folder is not None:
+            self._folder.cleanup()

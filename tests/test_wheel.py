@@ -32,9 +32,12 @@ CARD = "tiny-bert-mnli-distilled"
 def wheel(tmp_path_factory):
     """Built by hatchling, which uv gets as pip would."""
     folder = tmp_path_factory.mktemp("dist")
+    temporary = tmp_path_factory.mktemp("temporary")
     command = [find_uv_bin(), "build", "--wheel", "--out-dir", str(folder), str(CHECKOUT)]
-    built = subprocess.run(command, check=False, capture_output=True, text=True)
+    env = {**os.environ, "TMPDIR": str(temporary)}
+    built = subprocess.run(command, check=False, capture_output=True, text=True, env=env)
     assert built.returncode == 0, built.stderr
+    assert not list(temporary.iterdir())
     (path,) = folder.glob("*.whl")
     return path
 
