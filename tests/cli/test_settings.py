@@ -88,7 +88,7 @@ def test_another_tools_broken_file_is_not_our_business(tmp_path):
         ('gpu = "T4"', ":2: tool.card-doctor.gpu: ", "expected an array, found a string", ""),
         ("timeout = 0", ":2: tool.card-doctor.timeout: ", "> 0", ""),
         ("timeout = nan", ":2: tool.card-doctor.timeout: ", "> 0", ""),
-        ('format = "xml"', ":2: tool.card-doctor.format: ", "none of the known values", "github, gitlab, json"),
+        ('format = "xml"', ":2: tool.card-doctor.format: ", "none of the known values", "github, gitlab, html"),
         ("ignore = [{ id = 3 }]", ":2: tool.card-doctor.ignore[0].id: ", "expected a string, found a whole number", ""),
         ("ignore = [{ id = 'x', until = 'soon' }]", "ignore[0].until", "date", ""),
         ("ignore = [{ id = 'x', why = 'y' }]", "ignore[0].why: unknown key", "", "reason"),
