@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import sys
 
 import jsonschema
 import pytest
@@ -112,3 +113,14 @@ def test_a_log_that_is_not_there_is_named(tmp_path, capfd):
     assert ran.returncode == 2
     assert json.loads(ran.stdout)["kind"] == "log"
     assert here(capfd, "diagnose", str(tmp_path)).returncode == 2
+
+
+@pytest.mark.parametrize("command", [["diagnose", "{log}", "--card"], ["watch"]])
+def test_offline_holds_for_the_card_too(command, log, tmp_path):
+    words = [word.format(log=log) for word in command]
+    rest = ["--", sys.executable, "-c", "print('started')"] if command == ["watch"] else ["--python", sys.executable]
+    env = {"HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    ran = card_doctor(*words, "some/model", "--offline", *rest, env=env)
+    assert ran.returncode == 2
+    assert "--offline" in ran.stderr.splitlines()[0]
+    assert "started" not in ran.stdout

@@ -46,6 +46,7 @@ def command(session: Session, /, log: str, card: Optional[str], **flags: Any) ->
             platform=settings.platform,
             matrices=knowledge.directories[1:],
             timeout=settings.timeout,
+            offline=settings.offline,
             started_with_m=session.started_with_m,
         )
     document = document_of(diagnosis, log, knowledge, checked)

@@ -32,6 +32,9 @@ class Watch(click.Command):
             args = args[:position]
         return super().parse_args(ctx, args)
 
+    def collect_usage_pieces(self, ctx: click.Context) -> List[str]:
+        return [*super().collect_usage_pieces(ctx), "-- COMMAND..."]
+
 
 @click.command("watch", cls=Watch, short_help="Run a command: check before, watch it, diagnose a failure.")
 @click.argument("card", required=False, shell_complete=options.complete_cards)
@@ -78,6 +81,7 @@ def _preflight(
             python=settings.python or interpreter_of(words),
             matrices=knowledge.directories[1:],
             timeout=settings.timeout,
+            offline=settings.offline,
             started_with_m=session.started_with_m,
         )
     except CardError:
