@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 
 import pytest
 
@@ -131,6 +132,23 @@ def test_what_can_not_be_read_is_an_error_of_one_line(tmp_path, name, content, s
     with pytest.raises(DataError, match=says) as caught:
         read_data([tmp_path / name], None)
     assert "\n" not in caught.value.message
+
+
+def test_in_a_folder_what_is_hidden_or_goes_away_is_no_data(tmp_path, monkeypatch):
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "old.csv").write_text("text,label\na,1\n")
+    (tmp_path / "going").mkdir()
+    (tmp_path / "train.csv").write_text("text,label\na,1\nb,0\n")
+    real = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("going"):
+            raise FileNotFoundError(path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    (file,) = read_data([tmp_path], None).files
+    assert (file.rows, file.path) == (2, str(tmp_path / "train.csv"))
 
 
 def test_a_missing_file_and_an_empty_folder_are_errors(tmp_path):

@@ -6,6 +6,7 @@ same once in 400,000 files.
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -83,9 +84,9 @@ def _sources(path: Path) -> Iterator[_Source]:
 def _loose(path: Path) -> Iterator[_Source]:
     """A folder of files, the shards of one split together."""
     groups: Dict[Tuple[Path, str], List[Path]] = {}
-    for file in sorted(path.rglob("*")):
+    for file in sorted(_shown(path)):
         suffix = _suffix(file, strict=False)
-        if suffix and file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts):
+        if suffix and file.is_file():
             groups.setdefault((file.parent / _SHARD.split(file.name)[0], suffix), []).append(file)
     metadata = {"dataset_info.json", "state.json", "dataset_dict.json"}
     found = [(name, files, suffix) for (name, suffix), files in groups.items() if files[0].name not in metadata]
@@ -93,6 +94,13 @@ def _loose(path: Path) -> Iterator[_Source]:
         raise DataError(f"{path}: holds no data files", f"known are {', '.join([*_READERS, *sorted(_ARROW)])}")
     for name, files, suffix in found:
         yield _Source(files[0] if len(files) == 1 else name, tuple(files), suffix)
+
+
+def _shown(path: Path) -> Iterator[Path]:
+    """Every file below `path` that is not hidden. A folder that goes away, or may not be read, has none."""
+    for folder, inner, files in os.walk(path):
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        yield from (Path(folder, name) for name in files if not name.startswith("."))
 
 
 def _suffix(path: Path, *, strict: bool = True) -> str:
