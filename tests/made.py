@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Sequence, Tuple
 
 import msgspec
 from packaging.version import Version
@@ -14,6 +14,7 @@ from card_doctor.model import (
     Enforced,
     Hazard,
     Machine,
+    Need,
     Package,
     Platform,
     Policy,
@@ -54,7 +55,14 @@ class Known(msgspec.Struct, eq=False):  # as the real one, it is itself alone
     told_enforced: Tuple[Enforced, ...] = ()
     told_hardware: Any = None
     told_tasks: Dict[str, Task] = {}
+    told_needs: Tuple[Need, ...] = ()
     digest: str = "made"
+
+    def needs(self, packages: Mapping[str, Package]) -> Iterator[Need]:
+        return (need for need in self.told_needs if need.importer in packages and need.provider in packages)
+
+    def has_read(self, importer: Package, provider: Optional[Package] = None) -> bool:
+        return any(need.importer == importer.name for need in self.told_needs)
 
     def releases(self, distribution: str) -> Mapping[str, Release]:
         return self.told_releases.get(distribution, {})

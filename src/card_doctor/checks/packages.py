@@ -69,7 +69,7 @@ def declared_requirement(case: Case) -> Iterator[Finding]:
 
 def _declared_finding(case: Case, name: str, violations: List[_Violation]) -> Finding:
     violations = sorted(violations, key=lambda violation: not _is_enforced(case, violation))
-    looked = _followed(case)
+    looked = all(_followed(case, violation.by, name) for violation in violations)
     first = violations[0]
     enforced = _is_enforced(case, first)
     package = case.snapshot.packages.get(name)
@@ -97,14 +97,21 @@ def _declared_finding(case: Case, name: str, violations: List[_Violation]) -> Fi
 
 
 _LOOKED = (
-    "Its authors declare it; the installed files were followed through the training loop, and nothing there asks for "
-    "it or lacks what it takes from it."
+    "Its authors declare it; the files of these releases were followed through the training loop, and nothing there "
+    "asks for it or lacks what it takes from it."
 )
 
 
-def _followed(case: Case) -> bool:
-    """Was everything that the training loop runs followed, so that a requirement which matters shows by itself?"""
-    return case.derived is not None and not case.derived.gaps
+def _followed(case: Case, by: Package, name: str) -> bool:
+    """Is it known what `by` takes from `name` in the training loop, so that a requirement which matters shows by
+    itself?
+    """
+    here, derived = case.snapshot.packages.get(name), case.derived
+    if derived is not None and not derived.gaps:
+        versions = (by.version, here.version if here else None)
+        if versions == (derived.installed.get(by.name), derived.installed.get(name)):
+            return True
+    return here is not None and case.knowledge.has_read(by, here)
 
 
 def _joined(name: str, violations: List[_Violation]) -> str:
@@ -136,7 +143,6 @@ def soft_requirement(case: Case) -> Iterator[Finding]:
     Remedy: install a release in the range.
     """
     installed = _installed(case)
-    looked = _followed(case)
     for package in installed.values():
         missed: Dict[str, Declared] = {}
         for declared in _soft(package, case, installed):
@@ -144,6 +150,7 @@ def soft_requirement(case: Case) -> Iterator[Finding]:
                 missed.setdefault(declared.name, declared)
         for name, declared in sorted(missed.items()):
             here = installed[name].version
+            looked = _followed(case, package, name)
             yield Finding(
                 id="packages/soft-requirement",
                 severity="warning",

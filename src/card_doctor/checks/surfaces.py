@@ -10,7 +10,7 @@ from packaging.specifiers import SpecifierSet
 from card_doctor.checks.registry import check
 from card_doctor.checks.requirements import holds, normalise, parse, readable, requirements_of
 from card_doctor.model import Breaks, Case, Finding, Package, Remedy, Severity
-from card_doctor.model.derived import Derived, Kind, Need, Step
+from card_doctor.model.derived import Kind, Need, Step
 
 # `accelerate>=0.20.1`, `transformers[torch] >= 4`, as packages write it when they stop
 _REQUIREMENT = re.compile(
@@ -119,27 +119,38 @@ def enforced_version(case: Case) -> Iterator[Finding]:
 
 def _causes(case: Case, kind: Kind) -> Iterator[List[Need]]:
     """The needs of that kind which hold for this snapshot, those of one cause together, what is sure first."""
-    derived = case.needs_derived()
     causes: Dict[Tuple[object, ...], List[Need]] = {}
-    for need in derived.needs:
-        if need.kind == kind and _still_holds(case, derived, need):
+    for need in _needs(case):
+        if need.kind == kind:
             missing = need.module.partition(".")[0] if need.provider is None else ""
             causes.setdefault((need.importer, need.provider, missing, need.loop), []).append(need)
     for needs in causes.values():
         yield sorted(needs, key=lambda need: not need.sure)
 
 
-def _still_holds(case: Case, derived: Derived, need: Need) -> bool:
-    """Of a changed set only this is known: that where neither side changed, nothing changed."""
+def _needs(case: Case) -> Iterator[Need]:
+    """What was derived from the installed files, as far as they are still what the snapshot says; of the others, what
+    their releases are known to need.
+    """
     packages = case.snapshot.packages
+    derived = case.derived
+    if derived is None:
+        if not any(map(case.knowledge.has_read, packages.values())):
+            case.needs_derived()
+        yield from case.knowledge.needs(packages)
+        return
     changed = {
         name
         for name in {*packages, *derived.installed}
         if (packages[name].version if name in packages else None) != derived.installed.get(name)
     }
-    if need.importer in changed or need.provider in changed:
-        return False
-    return need.provider is not None or _provider(need) not in changed
+    for need in derived.needs:
+        if need.importer not in changed and _provider(need) not in changed:
+            yield need
+    if changed:
+        for need in case.knowledge.needs(packages):
+            if need.importer in changed or need.provider in changed:
+                yield need
 
 
 def _provider(need: Need) -> str:
@@ -185,7 +196,7 @@ def _because(need: Need) -> str:
     where = f"{way or f'`import {need.entry}`'} gets there"
     if not need.sure:
         return f"Where {where} under a condition that could not be decided, {raises}."
-    return f"Read from the installed files: {where}, and {raises}."
+    return f"Read from the files of these releases: {where}, and {raises}."
 
 
 def _remedies(case: Case, needs: List[Need]) -> Iterator[Remedy]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import cached_property
 from pathlib import Path
-from typing import Dict, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 from packaging.version import Version
 
@@ -16,12 +16,13 @@ from card_doctor.knowledge.hazards import Hazards
 from card_doctor.knowledge.models import Models, Value
 from card_doctor.knowledge.releases import load_releases
 from card_doctor.knowledge.signatures import Signatures, load_signatures
+from card_doctor.knowledge.takes import Takes
 from card_doctor.knowledge.tasks import load_tasks
-from card_doctor.model import Enforced, Hazard, Release, Task
+from card_doctor.model import Enforced, Hazard, Need, Package, Release, Task
 
 __all__ = ["Matrices"]
 
-LAYOUT = ("cards", "hazards", "models", "hardware", "releases", "signatures.toml")
+LAYOUT = ("cards", "hazards", "models", "hardware", "releases", "signatures.toml", "surfaces")
 HINT = f"A directory of matrices holds one or more of {', '.join(LAYOUT)}."
 
 
@@ -74,6 +75,18 @@ class Matrices:
     def hazards(self, installed: Optional[Mapping[str, Version]] = None) -> Tuple[Hazard, ...]:
         """All that an environment with these distributions can meet; without `installed`, all there are."""
         return self._hazards.among(installed)
+
+    def needs(self, packages: Mapping[str, Package]) -> Iterator[Need]:
+        """What these releases take from each other and do not have, as it was read from their wheels."""
+        return self._takes.needs(packages, self.releases)
+
+    def has_read(self, importer: Package, provider: Optional[Package] = None) -> bool:
+        """Was what this release takes (from that one) read from the wheels?"""
+        return self._takes.has_read(importer, provider)
+
+    @cached_property
+    def _takes(self) -> Takes:
+        return Takes(self.directories)
 
     def enforced(self) -> Tuple[Enforced, ...]:
         return self._hazards.enforced

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Literal, Mapping, Optional, Protocol, Tuple
+from typing import Any, Dict, Iterator, List, Literal, Mapping, Optional, Protocol, Tuple
 
 import msgspec
 from packaging.version import Version
 
 from card_doctor.model.data import Task
+from card_doctor.model.derived import Need
+from card_doctor.model.snapshot import Package
 
 
 class Build(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -85,6 +87,21 @@ class Enforced(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     evidence: Tuple[str, ...]
 
 
+class Take(msgspec.Struct, frozen=True, array_like=True):
+    """What releases of `importer` take from a distribution: `name` of its `module` ("" is the module itself), which
+    the releases of it in `lacking` do not have. `newer` holds, by file, those releases of the importer ("VERSION:LINE")
+    that take it also beside a release newer than themselves, `older` those that do beside an older one: in
+    between a condition on the version may stand.
+    """
+
+    importer: str
+    module: str
+    name: str
+    lacking: Tuple[str, ...]
+    newer: Dict[str, List[str]] = {}
+    older: Dict[str, List[str]] = {}
+
+
 class Knowledge(Protocol):
     """What a check may ask. Nothing is read from disk before it is asked for."""
 
@@ -109,6 +126,14 @@ class Knowledge(Protocol):
 
     def tasks(self) -> Mapping[str, Task]:
         """Well-known data sets, by every name that cards call them, in lower case."""
+        ...
+
+    def needs(self, packages: Mapping[str, Package]) -> Iterator[Need]:
+        """What these releases take from each other and do not have, as it was read from their wheels."""
+        ...
+
+    def has_read(self, importer: Package, provider: Optional[Package] = None) -> bool:
+        """Was what this release takes (from that one) read from the wheels?"""
         ...
 
     def hardware(self) -> Any:

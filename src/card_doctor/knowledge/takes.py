@@ -1,0 +1,114 @@
+"""What releases take from each other, as tools/refresh_surfaces.py read it from their wheels: so that an environment
+whose files are not at hand, known from a file or only planned, is judged like an installed one.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar
+
+import msgspec
+from packaging.version import InvalidVersion, Version
+
+from card_doctor.errors import MatrixError
+from card_doctor.model import Need, Package, Release, Step, Take
+
+T = TypeVar("T")
+
+KIND = "surfaces"  # the folder of a matrices directory
+READ = "read.json"
+
+
+class Read(msgspec.Struct, frozen=True):
+    """The releases whose wheels were read: for what they take, and for what they give."""
+
+    importers: Dict[str, Tuple[str, ...]] = {}
+    providers: Dict[str, Tuple[str, ...]] = {}
+
+
+class Takes:
+    """By provider, read when it is asked for."""
+
+    def __init__(self, directories: Sequence[Path]) -> None:
+        self._folders = [directory / KIND for directory in directories]
+        self._known: Dict[str, Tuple[Take, ...]] = {}
+
+    @cached_property
+    def read(self) -> Read:
+        path = self._folders[0] / READ
+        return _decoded(path, path.read_bytes(), Read) if path.exists() else Read()
+
+    def of(self, provider: str) -> Tuple[Take, ...]:
+        if provider not in self._known:
+            paths = [folder / f"{provider}.jsonl" for folder in self._folders]
+            lines = [(path, line) for path in paths if path.exists() for line in path.read_bytes().splitlines()]
+            self._known[provider] = tuple(_decoded(path, line, Take) for path, line in lines)
+        return self._known[provider]
+
+    def has_read(self, importer: Package, provider: Optional[Package] = None) -> bool:
+        """Was a release of the importer's series read as what takes, and this one of the provider's as what gives?"""
+        series = _series(importer.version)
+        taken = any(_series(one) == series for one in self.read.importers.get(importer.name, ()))
+        return taken and (provider is None or provider.version in self.read.providers.get(provider.name, ()))
+
+    def needs(
+        self, packages: Mapping[str, Package], releases: Callable[[str], Mapping[str, Release]]
+    ) -> Iterator[Need]:
+        """What these releases take from each other and do not have, for sure."""
+        for name, provider in packages.items():
+            for take in self.of(name):
+                importer = packages.get(take.importer)
+                if importer is None or provider.version not in take.lacking:
+                    continue
+                newer = _newer(releases(name).get(provider.version), releases(importer.name).get(importer.version))
+                at = _where(take.newer if newer else take.older, importer.version) if newer is not None else None
+                if at is not None:
+                    yield _need(take, importer, provider, at)
+
+
+def _newer(provider: Optional[Release], importer: Optional[Release]) -> Optional[bool]:
+    """Did this release of the provider come after that of the importer? None where their days are not known."""
+    return None if provider is None or importer is None else provider.date > importer.date
+
+
+def _where(files: Mapping[str, List[str]], version: str) -> Optional[Step]:
+    """Where the release takes it: of its series, one release was read."""
+    series = _series(version)
+    for file, places in files.items():
+        for place in places:
+            read, _, line = place.rpartition(":")
+            if _series(read) == series:
+                return Step(file, int(line))
+    return None
+
+
+def _need(take: Take, importer: Package, provider: Package, at: Step) -> Need:
+    what = f"cannot import name '{take.name}' from '{take.module}'" if take.name else f"No module named '{take.module}'"
+    return Need(
+        kind="missing-name" if take.name else "missing-module",
+        importer=importer.name,
+        importer_version=importer.version,
+        provider=provider.name,
+        provider_version=provider.version,
+        module=take.module,
+        name=take.name,
+        at=at,
+        entry=importer.name,
+        error="ImportError" if take.name else "ModuleNotFoundError",
+        message=what,
+    )
+
+
+def _series(version: str) -> Optional[Tuple[int, ...]]:
+    try:
+        return (*Version(version).release, 0)[:2]
+    except InvalidVersion:
+        return None
+
+
+def _decoded(path: Path, content: bytes, kind: Type[T]) -> T:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.DecodeError as error:
+        raise MatrixError(f"{path}: {error}") from None

@@ -1,0 +1,453 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["card-doctor", "pypi-simple>=1.6", "remotezip>=0.12"]
+# [tool.uv.sources]
+# card-doctor = { path = "..", editable = true }
+# ///
+"""Bring matrices/surfaces/ up to date: what each release takes from others, and which releases do not give it.
+
+    python tools/refresh_surfaces.py --work DIR [--to DIR] [--importers A,B] [--providers C,D]
+
+The sources of every release are read from its wheel in the package index that pip or uv is set up with (range
+requests: only the modules that are followed are fetched), by the same follower that reads a live environment. For an
+importer, everything outside of it counts as there and is not opened: what its own modules take from others when the
+training loop runs them, surely and in no `try`, is noted. That is done three times: beside what was out on its day,
+beside the newest, and beside the oldest that it declares; what stands in all that apply is taken whatever release is
+installed. For a provider, each of those names is looked for in each of its releases. Only takes that some release
+does not meet are kept.
+
+Resumable: what was read of a release stays in DIR, and is not asked again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import io
+import os
+import shutil
+import sys
+import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
+
+import msgspec
+import packaging
+from packaging.version import Version
+from pypi_simple import DistributionPackage, PyPISimple
+from refresh_releases import UNREADABLE, best, files_by_release, index_url, is_linux_wheel, remote_zip, tag_of, tell
+
+from card_doctor.checks.requirements import parse
+from card_doctor.knowledge import Matrices
+from card_doctor.knowledge.takes import READ, Read
+from card_doctor.model import Package, Platform, Python, Release, Snapshot, Take
+from card_doctor.surfaces import walk as walking
+from card_doctor.surfaces.finder import Finder, Found
+from card_doctor.surfaces.following import Frame, Raised
+from card_doctor.surfaces.source import Unreadable, read_module
+from card_doctor.surfaces.statements import Follower
+from card_doctor.surfaces.values import MISSING, Module
+
+# By the module that each installs.
+MODULES: Mapping[str, str] = {
+    "torch": "torch",
+    "transformers": "transformers",
+    "datasets": "datasets",
+    "tokenizers": "tokenizers",
+    "accelerate": "accelerate",
+    "huggingface_hub": "huggingface-hub",
+    "safetensors": "safetensors",
+    "numpy": "numpy",
+    "pyarrow": "pyarrow",
+    "pandas": "pandas",
+    "fsspec": "fsspec",
+    "dill": "dill",
+    "multiprocess": "multiprocess",
+    "evaluate": "evaluate",
+    "peft": "peft",
+    "packaging": "packaging",
+    "requests": "requests",
+    "urllib3": "urllib3",
+    "filelock": "filelock",
+    "tqdm": "tqdm",
+    "regex": "regex",
+    "yaml": "pyyaml",
+    "aiohttp": "aiohttp",
+    "pkg_resources": "setuptools",
+    "setuptools": "setuptools",
+}
+# What else the loop imports: it counts as there.
+OTHERS = (
+    "typing_extensions", "httpx", "xxhash", "sympy", "networkx", "jinja2", "psutil", "hf_xet", "shellingham", "typer",
+    "dateutil", "pytz", "six", "responses", "sacremoses", "importlib_metadata", "certifi", "idna", "charset_normalizer",
+    "click", "joblib", "future", "mpmath", "markupsafe", "anyio", "httpcore", "tzdata",
+)  # fmt: skip
+# What the training loop does with each.
+ENTRIES: Mapping[str, Tuple[str, ...]] = {
+    **{name: ("import " + name,) for name in ("torch", "dill", "multiprocess", "fsspec", "pandas", "evaluate")},
+    "tokenizers": tuple(text for name, text in walking.STANDARD_LOOP if name == "tokenizers"),
+    "transformers": tuple(text for name, text in walking.STANDARD_LOOP if name == "transformers"),
+    "datasets": tuple(text for name, text in walking.STANDARD_LOOP if name == "datasets"),
+    "accelerate": ("import accelerate\naccelerate.Accelerator()",),
+    "huggingface-hub": ("from huggingface_hub import HfApi, hf_hub_download",),
+}
+PROVIDERS = (
+    "huggingface-hub", "pyarrow", "accelerate", "datasets", "fsspec", "dill", "multiprocess", "numpy", "packaging",
+    "setuptools", "tokenizers", "safetensors", "requests", "urllib3", "tqdm", "filelock", "pyyaml", "transformers",
+)  # fmt: skip
+SINCE = "2020-06-01"
+LINUX = Platform("Linux", "x86_64", ("glibc", "2.36"))
+
+
+def whole(index: PyPISimple, wheel: DistributionPackage) -> zipfile.ZipFile:
+    response = index.s.get(wheel.url, timeout=120)
+    response.raise_for_status()
+    return zipfile.ZipFile(io.BytesIO(response.content))
+
+
+class Wheel:
+    """A release's files under a folder: all of their names, and the content of those that were asked for."""
+
+    def __init__(self, index: PyPISimple, name: str, version: str, work: Path) -> None:
+        self.index, self.name, self.version = index, name, version
+        self.folder = work / "wheels" / f"{name}-{version}"
+        self.archive: Optional[zipfile.ZipFile] = None
+
+    def lay_out(self) -> None:
+        if (self.folder / ".names").exists():
+            return
+        for member in self.open().namelist():
+            if member.endswith((".py", ".so", ".pyi")) and not member.startswith(("/", "..")):
+                path = self.folder / member
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+        (self.folder / ".names").touch()
+
+    def open(self) -> zipfile.ZipFile:
+        if self.archive is None:
+            files = files_by_release(self.index.get_project_page(self.name).packages, dt.date.min).get(self.version, [])
+            wheels = [file for file in files if file.package_type == "wheel"]
+            linux = [wheel for wheel in wheels if is_linux_wheel(tag_of(wheel)) and "cp3" in tag_of(wheel)]
+            wheel = best(linux or wheels)
+            if wheel is None:
+                raise LookupError("it has no wheel")
+            # One of sources alone is small: one request is quicker than one for each module.
+            self.archive = (
+                whole(self.index, wheel) if wheel.filename.endswith("-any.whl") else remote_zip(self.index, wheel)
+            )
+        return self.archive
+
+    def fetch(self, path: str) -> bytes:
+        """The content of one of its files, kept for the next time."""
+        known = Path(path).read_bytes()
+        if known:
+            return known
+        content = self.open().read(Path(path).relative_to(self.folder).as_posix()) or b"\n"
+        Path(path).write_bytes(content)
+        return content
+
+
+class Seen(NamedTuple):
+    module: str
+    name: str  # "" is the module itself
+    file: str
+    line: int
+
+
+class Opaque(Finder):
+    """Everything but one distribution is there, and is not opened."""
+
+    def __init__(self, *args: Any, own: Set[str]) -> None:
+        super().__init__(*args)
+        # How versions compare is asked everywhere: any packaging that is at hand will do for that.
+        self.opaque = {name for name in (*MODULES, *OTHERS) if name not in {*own, "packaging"}}
+
+    def find(self, name: str) -> Optional[Found]:
+        if name.partition(".")[0] in self.opaque:
+            return Found(None, compiled=True, root="elsewhere")
+        return super().find(name)
+
+
+class Recorder(Follower):
+    """Notes what is taken from elsewhere, for sure and uncaught."""
+
+    seen: Dict[Tuple[str, str], Seen]
+    told: Any
+
+    def note_take(self, module: str, name: str, frame: Frame, line: int, error: str) -> None:
+        opaque = self.finder.opaque  # type: ignore[attr-defined]
+        importer = frame.module
+        if (
+            module.partition(".")[0] in opaque
+            and importer.found is not None
+            and not importer.trusted
+            and importer.name.partition(".")[0] not in opaque
+            and self.sure
+            and not frame.typing
+            and all(catcher.catches(error) is False for catcher in self.catchers)
+        ):
+            self.seen.setdefault((module, name), Seen(module, name, self.told(importer), line))
+
+    def import_module(self, name: str, frame: Frame, line: int) -> Any:
+        self.note_take(name, "", frame, line, "ImportError")
+        return super().import_module(name, frame, line)
+
+    def taken_from(self, module: Module, name: str, frame: Frame, line: int) -> Any:
+        self.note_take(module.name, name, frame, line, "ImportError")
+        return super().taken_from(module, name, frame, line)
+
+    def take(self, module: Module, name: str, frame: Frame, line: int, *, how: str) -> Any:
+        self.note_take(module.name, name, frame, line, "ImportError" if how == "from" else "AttributeError")
+        return super().take(module, name, frame, line, how=how)
+
+
+class Reading(walking._Walk):  # noqa: SLF001  the same walk, over files that come from elsewhere
+    def __init__(self, snapshot: Snapshot, wheel: Wheel, parsed: Optional[Dict[Any, Any]] = None) -> None:
+        super().__init__(snapshot)
+        self.parsed = {} if parsed is None else parsed
+        assert snapshot.python is not None
+        own = {module for module, name in MODULES.items() if name == wheel.name}
+        self.finder = Opaque(snapshot.python.search_path, snapshot.packages, own=own)
+        self.environment.finder = self.finder
+        self.follower = Recorder(self.environment, self.surface, self.function, self.text_shows)
+        self.follower.seen = {}
+        self.follower.told = self.told
+        fetch = wheel.fetch
+
+        def source(path: str) -> bytes:
+            return fetch(path) if path.startswith(str(wheel.folder) + os.sep) else Path(path).read_bytes()
+
+        self.surfaces._source = source  # type: ignore[method-assign]  # noqa: SLF001
+
+    def surface(self, module: Module) -> Any:
+        """Parsed once for all walks over the same wheel."""
+        path = module.found.path if module.found else None
+        if path not in self.parsed:
+            self.parsed[path] = super().surface(module)
+        return self.parsed[path]
+
+    def takes(self, entries: Iterable[str]) -> Dict[Tuple[str, str], Seen]:
+        for entry in entries:
+            self.follow("loop", entry.encode(), {}, loop=True)
+        return self.follower.seen
+
+    def lacks(self, wanted: Iterable[Tuple[str, str]]) -> List[Tuple[str, str]]:
+        """Those of these names that it surely does not have."""
+        asker = Module("asker", Found("asker.py", (), "elsewhere"), trusted=False)
+        asker.surface = read_module(b"", self.environment.python)
+        lacking: List[Tuple[str, str]] = []
+        for name, taken in wanted:
+            frame = Frame(asker, asker.scope, "module")
+            self.follower.rows = {}
+            try:
+                module = self.follower.import_module(name, frame, 0)
+                missing = any(
+                    row.kind == "missing-module" and row.importer is asker and row.provider == name
+                    for row, _ in self.follower.rows.values()
+                )
+                if missing or (taken and isinstance(module, Module) and self.follower.lookup(module, taken) is MISSING):
+                    lacking.append((name, taken))
+            except (Raised, Unreadable):
+                continue
+        return lacking
+
+
+def snapshot_of(wheel: Wheel, versions: Mapping[str, str], python: Python) -> Snapshot:
+    """The release and, by their versions alone, the others."""
+    packages = {name: Package(name, version) for name, version in versions.items()}
+    packages[wheel.name] = Package(wheel.name, wheel.version, location=str(wheel.folder))
+    own = str(Path(packaging.__file__).parents[1])
+    folded = msgspec.structs.replace(python, search_path=(*python.search_path, str(wheel.folder), own))
+    return Snapshot(source="interpreter", python=folded, platform=LINUX, packages=packages)
+
+
+def this_python(minor: str) -> Python:
+    """The library of the interpreter that runs this, said to be of that minor release."""
+    import sysconfig  # noqa: PLC0415
+
+    paths = sysconfig.get_paths()
+    markers = {
+        "implementation_name": "cpython", "os_name": "posix", "platform_machine": "x86_64",
+        "platform_python_implementation": "CPython", "platform_system": "Linux", "python_full_version": f"{minor}.9",
+        "python_version": minor, "sys_platform": "linux",
+    }  # fmt: skip
+    return Python(f"{minor}.9", markers=markers, search_path=(paths["stdlib"], paths["stdlib"] + "/lib-dynload"))
+
+
+def beside(knowledge: Matrices, release: Release, when: str) -> Dict[str, str]:
+    """What stands beside a release: of its day, the newest, or the oldest that it asks for."""
+    found: Dict[str, str] = {}
+    declared = {one.name.lower().replace("_", "-"): one.specifier for one in map(parse, release.requires) if one}
+    for name in set(MODULES.values()):
+        known = [one for one in knowledge.releases(name).values() if not Version(one.version).is_prerelease]
+        asked = declared.get(name)
+        if when == "day":
+            known = [one for one in known if one.date <= release.date] or known[:1]
+        elif when == "oldest":
+            fitting = [one for one in known if asked is None or asked.contains(one.version)]
+            known = (fitting or known)[:1] if asked is not None else [one for one in known if one.date <= release.date]
+        if known:
+            found[name] = max((one.version for one in known), key=Version)
+    return found
+
+
+_WORK: Path
+
+
+def read_takes(job: Tuple[str, str]) -> Tuple[str, str, Optional[Dict[str, List[Seen]]]]:
+    """Of one release of an importer: what it takes, by when it was."""
+    name, version = job
+    kept = _WORK / "takes" / f"{name}-{version}.json"
+    if kept.exists():
+        return name, version, msgspec.json.decode(kept.read_bytes(), type=Dict[str, List[Seen]])
+    try:
+        with PyPISimple(index_url()) as index:
+            knowledge = Matrices()
+            release = knowledge.releases(name)[version]
+            wheel = Wheel(index, name, version, _WORK)
+            wheel.lay_out()
+            python = this_python("3.9" if release.date < "2024-06-01" else "3.11")
+            found: Dict[str, List[Seen]] = {}
+            parsed: Dict[Any, Any] = {}
+            for when in ("day", "newest", "oldest"):
+                snapshot = snapshot_of(wheel, beside(knowledge, release, when), python)
+                read = walking.with_deep_stack(lambda s=snapshot: Reading(s, wheel, parsed).takes(ENTRIES[name]))
+                found[when] = list(read.values())
+            shutil.rmtree(wheel.folder)
+    except (*UNREADABLE, RecursionError) as error:
+        tell(f"{name} {version}", error)
+        return name, version, None
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(msgspec.json.encode(found))
+    return name, version, found
+
+
+def read_lacks(job: Tuple[str, str, List[Tuple[str, str]]]) -> Tuple[str, str, Optional[List[Tuple[str, str]]]]:
+    """Of one release of a provider: which of these names it lacks."""
+    name, version, wanted = job
+    kept = _WORK / "lacks" / f"{name}-{version}.json"
+    asked: Dict[str, bool] = msgspec.json.decode(kept.read_bytes()) if kept.exists() else {}
+    new = [pair for pair in wanted if " ".join(pair) not in asked]
+    if new:
+        try:
+            with PyPISimple(index_url()) as index:
+                knowledge = Matrices()
+                release = knowledge.releases(name)[version]
+                wheel = Wheel(index, name, version, _WORK)
+                wheel.lay_out()
+                python = this_python("3.9" if release.date < "2024-06-01" else "3.11")
+                snapshot = snapshot_of(wheel, beside(knowledge, release, "day"), python)
+                lacking = walking.with_deep_stack(lambda: Reading(snapshot, wheel).lacks(new))
+        except (*UNREADABLE, RecursionError) as error:
+            tell(f"{name} {version}", error)
+            return name, version, None
+        asked.update({" ".join(pair): pair in lacking for pair in new})
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(msgspec.json.encode(asked))
+    return name, version, [pair for pair in wanted if asked[" ".join(pair)]]
+
+
+def releases_of(knowledge: Matrices, name: str) -> List[str]:
+    return [
+        one.version
+        for one in knowledge.releases(name).values()
+        if one.date >= SINCE and not one.yanked and one.wheels and not Version(one.version).is_prerelease
+    ]
+
+
+def last_of_each_series(versions: Iterable[str]) -> List[str]:
+    """4.18.0 of 4.18: what a release imports changes between series, hardly ever within one."""
+    series = {Version(version).release[:2]: version for version in sorted(versions, key=Version)}
+    return list(series.values())
+
+
+def start(work: Path) -> None:
+    global _WORK  # noqa: PLW0603  of each process
+    _WORK = work
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--work", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--to", type=Path, default=Path(__file__).parents[1] / "matrices" / "surfaces", metavar="DIR")
+    parser.add_argument("--importers", default=",".join(ENTRIES), metavar="A,B")
+    parser.add_argument("--providers", default=",".join(PROVIDERS), metavar="C,D")
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    os.environ["CARD_DOCTOR_CACHE"] = ""
+    start(options.work)
+    knowledge = Matrices()
+    jobs = [
+        (name, version)
+        for name in options.importers.split(",")
+        for version in last_of_each_series(releases_of(knowledge, name))
+    ]
+    taken: Dict[Tuple[str, str], Dict[str, Dict[str, Dict[Tuple[str, str], Seen]]]] = {}
+    failed = 0
+    importers: Dict[str, List[str]] = {}
+    providers: Dict[str, List[str]] = {}
+    with ProcessPoolExecutor(options.processes, initializer=start, initargs=(options.work,)) as pool:
+        for done, (name, version, found) in enumerate(pool.map(read_takes, jobs), start=1):
+            progress(f"takes of {name}", done, len(jobs))
+            if found is None:
+                failed += 1
+                continue
+            importers.setdefault(name, []).append(version)
+            for when, rows in found.items():
+                for row in rows:
+                    key = (row.module, row.name)
+                    taken.setdefault(key, {}).setdefault(name, {}).setdefault(version, {})[(when, "")] = row
+        for provider in options.providers.split(","):
+            wanted = sorted(key for key in taken if MODULES.get(key[0].partition(".")[0]) == provider)
+            lacking: Dict[Tuple[str, str], List[str]] = {}
+            tasks = [(provider, version, wanted) for version in releases_of(knowledge, provider)] if wanted else []
+            for done, (_, version, lacks) in enumerate(pool.map(read_lacks, tasks), start=1):
+                progress(f"names of {provider}", done, len(tasks))
+                if lacks is None:
+                    failed += 1
+                else:
+                    providers.setdefault(provider, []).append(version)
+                for key in lacks or ():
+                    lacking.setdefault(key, []).append(version)
+            write(options.to, provider, taken, lacking)
+            print(f"{provider}: {len(lacking)} of {len(wanted)} names are not in each of {len(tasks)}", file=sys.stderr)
+    known = options.to / READ
+    before = msgspec.json.decode(known.read_bytes(), type=Read) if known.exists() else Read()
+    read = Read(
+        {**before.importers, **{name: tuple(versions) for name, versions in importers.items()}},
+        {**before.providers, **{name: tuple(versions) for name, versions in providers.items()}},
+    )
+    known.write_bytes(msgspec.json.format(msgspec.json.encode(read)) + b"\n")
+    return 1 if failed else 0
+
+
+def write(
+    folder: Path, provider: str, taken: Mapping[Tuple[str, str], Any], lacking: Mapping[Tuple[str, str], List[str]]
+) -> None:
+    lines: List[Take] = []
+    for (module, name), versions in sorted(lacking.items()):
+        for importer, releases in sorted(taken[module, name].items()):
+            newer: Dict[str, List[str]] = {}
+            older: Dict[str, List[str]] = {}
+            for version, rows in releases.items():
+                times = {when: row for (when, _), row in rows.items()}
+                row = times.get("day")
+                if row is not None:
+                    for other, where in (("newest", newer), ("oldest", older)):
+                        if other in times:
+                            where.setdefault(row.file, []).append(f"{version}:{row.line}")
+            if newer or older:
+                lines.append(Take(importer, module, name, tuple(versions), newer, older))
+    if lines:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{provider}.jsonl").write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+
+
+def progress(what: str, done: int, of: int) -> None:
+    if done % 10 == 0 or done == of:
+        print(f"{what}: {done} of {of}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
