@@ -24,6 +24,7 @@ from card_doctor.model import (
     Snapshot,
     Source,
     Task,
+    Unenforced,
 )
 
 PYTHON = Python(
@@ -53,6 +54,7 @@ class Known(msgspec.Struct, eq=False):  # as the real one, it is itself alone
     told_releases: Dict[str, Dict[str, Release]] = {}
     told_hazards: Tuple[Hazard, ...] = ()
     told_enforced: Tuple[Enforced, ...] = ()
+    told_unenforced: Tuple[Unenforced, ...] = ()
     told_hardware: Any = None
     told_tasks: Dict[str, Task] = {}
     told_needs: Tuple[Need, ...] = ()
@@ -72,6 +74,9 @@ class Known(msgspec.Struct, eq=False):  # as the real one, it is itself alone
 
     def enforced(self) -> Tuple[Enforced, ...]:
         return self.told_enforced
+
+    def unenforced(self) -> Tuple[Unenforced, ...]:
+        return self.told_unenforced
 
     def model(self, name: str) -> Optional[Mapping[str, Any]]:
         return None

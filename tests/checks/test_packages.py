@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from card_doctor.checks import packages
-from card_doctor.model import Enforced, Unknown
+from card_doctor.model import Enforced, Unenforced, Unknown
 from made import PYTHON, Known, case, hazard, package
 
 
@@ -141,3 +141,32 @@ def test_a_hazard_of_something_missing_needs_a_complete_environment():
     assert finding.remedies[0].kind == "install"
     assert hazards(package("torch", "1.10.1"), package("setuptools", "60"), told=(missing,)) == []
     assert hazards(package("torch", "1.10.1"), told=(missing,), complete=False) == []
+
+
+class TestWhatTrainingWasSeenToRunWithout:
+    KNOWN = Known(
+        told_unenforced=(
+            Unenforced("a", "<2", {"b": ">=1,<5"}, ("reproduced: a 1.0 with b 4.0 trains",)),
+            Unenforced("viewer", "", {"*": ""}, ("reproduced: viewer 1.0 without c trains",)),
+        )
+    )
+
+    def test_it_is_told_and_breaks_nothing(self):
+        (finding,) = declared(package("a", "1.0", "b<3"), package("b", "4.0"), known=self.KNOWN)
+        assert (finding.severity, finding.breaks) == ("warning", "no")
+        assert finding.evidence == ("reproduced: a 1.0 with b 4.0 trains",)
+        (finding,) = declared(package("viewer", "1.0", "c"), known=self.KNOWN)
+        assert (finding.subject, finding.breaks) == ("c", "no")
+
+    @pytest.mark.parametrize(
+        "installed",
+        [
+            (package("a", "1.0", "b<3"), package("b", "5.0")),  # further than what was seen
+            (package("a", "2.0", "b<3"), package("b", "4.0")),  # another a
+            (package("a", "1.0", "b<3"),),  # no b at all
+            (package("a", "1.0", "b<3"), package("other", "1.0", "b<3"), package("b", "4.0")),  # not only a declares it
+        ],
+    )
+    def test_nothing_more_than_what_was_seen(self, installed):
+        (finding,) = declared(*installed, known=self.KNOWN)
+        assert finding.breaks == "maybe"

@@ -37,7 +37,7 @@ def folder(tmp_path):
 
 
 def test_it_shows_what_it_talks_about():
-    assert len(FILES) == 5
+    assert len(FILES) == 6
     assert len(COMMANDS) == 5
 
 

@@ -25,7 +25,7 @@ from card_doctor.knowledge.hazards import Hazards, matching
 from card_doctor.model import Enforced, Hazard, Release, Reproduction
 from made import PYTHON
 
-OURS, ENFORCED = read_checked(shipped())
+OURS, ENFORCED, UNENFORCED = read_checked(shipped())
 KNOWLEDGE = Matrices()
 EVERY = [pytest.param(one, id=one.id) for one in OURS]
 ROWS = Path(__file__).parents[3] / "shared" / "truth" / "rows.jsonl"
@@ -496,6 +496,16 @@ def change(installed: Dict[str, str], wanted: str) -> None:
         return
     known = [Version(version) for version in KNOWLEDGE.releases(name)] or around([str(specifier)])
     installed[name] = str(max(one for one in known if has(str(specifier), one)))
+
+
+def test_what_is_not_enforced_is_nowhere_said_to_be():
+    """What trained is a fact of releases that there are, and no package both looks and does not."""
+    for one in UNENFORCED:
+        assert one.evidence[0].startswith("reproduced: ")
+        for name, specifier in one.works.items():
+            releases = KNOWLEDGE.releases(name)
+            assert not releases or any(has(specifier, Version(version)) for version in releases)
+            assert not any(name in other.names for other in ENFORCED if other.distribution == one.distribution)
 
 
 def test_what_is_enforced_is_said_once():

@@ -21,7 +21,19 @@ from card_doctor.checks.requirements import (
     requirements_of,
 )
 from card_doctor.knowledge.hazards import matching
-from card_doctor.model import Breaks, Case, Enforced, Finding, Hazard, NotApplicable, Package, Remedy, Severity, Unknown
+from card_doctor.model import (
+    Breaks,
+    Case,
+    Enforced,
+    Finding,
+    Hazard,
+    NotApplicable,
+    Package,
+    Remedy,
+    Severity,
+    Unenforced,
+    Unknown,
+)
 
 # Extras that a training run uses: their requirements hold in practice although nobody asked for the extra
 # (transformers declares torch and accelerate for its Trainer so, and nowhere else). Extras for developers
@@ -71,6 +83,8 @@ def _declared_finding(case: Case, name: str, violations: List[_Violation]) -> Fi
     violations = sorted(violations, key=lambda violation: not _is_enforced(case, violation))
     looked = all(_followed(case, violation.by, name) for violation in violations)
     first = violations[0]
+    works = [_works(case, violation, name) for violation in violations]
+    tried = next(filter(None, works), None) if all(works) else None
     enforced = _is_enforced(case, first)
     package = case.snapshot.packages.get(name)
     others = len(violations) - 1
@@ -87,9 +101,11 @@ def _declared_finding(case: Case, name: str, violations: List[_Violation]) -> Fi
         if enforced
         else _LOOKED
         if looked
+        else "Its authors declare it; training was seen to run without it."
+        if tried
         else "Its authors declare it; nothing shows that training fails without it.",
-        breaks="yes" if enforced else "no" if looked else "maybe",
-        evidence=enforced.evidence if enforced else (),
+        breaks="yes" if enforced else "no" if looked or tried else "maybe",
+        evidence=enforced.evidence if enforced else tried.evidence if tried else (),
         remedies=(Remedy("pin" if package else "install", _joined(name, violations)),),
         details=tuple(f"{v.by.name} {v.by.version} requires {v.declared.text}" for v in violations[1:]),
         between=(*dict.fromkeys(violation.by.name for violation in violations), name),
@@ -131,6 +147,24 @@ def _is_enforced(case: Case, violation: _Violation) -> Optional[Enforced]:
     return None
 
 
+def _works(case: Case, violation: _Violation, name: str) -> Optional[Unenforced]:
+    """What shows that the loop runs with what is installed although `violation` is one."""
+    package = case.snapshot.packages.get(name)
+    for known in case.knowledge.unenforced():
+        if known.distribution != violation.by.name or not _is_in(violation.by.version, known.versions):
+            continue
+        if "*" in known.works or (package and name in known.works and _is_in(package.version, known.works[name])):
+            return known
+    return None
+
+
+def _is_in(version: str, specifier: str) -> bool:
+    try:
+        return SpecifierSet(specifier).contains(version, prereleases=True)
+    except InvalidVersion:
+        return False
+
+
 @check("packages/soft-requirement", severity="warning")
 def soft_requirement(case: Case) -> Iterator[Finding]:
     """Does what a distribution requires for training hold, where it hides that behind an extra?
@@ -151,6 +185,7 @@ def soft_requirement(case: Case) -> Iterator[Finding]:
         for name, declared in sorted(missed.items()):
             here = installed[name].version
             looked = _followed(case, package, name)
+            tried = _works(case, _Violation(package, declared), name)
             yield Finding(
                 id="packages/soft-requirement",
                 severity="warning",
@@ -160,8 +195,9 @@ def soft_requirement(case: Case) -> Iterator[Finding]:
                 message=f"{package.name} {package.version} [{declared.extra}] wants {name}{declared.specifier}, "
                 f"and {name} {here} is installed",
                 because=f"It is declared for the extra `{declared.extra}` alone: checkers of requirements don't look."
-                + (f" {_LOOKED}" if looked else ""),
-                breaks="no" if looked else "maybe",
+                + (f" {_LOOKED}" if looked else " Training was seen to run without it." if tried else ""),
+                breaks="no" if looked or tried else "maybe",
+                evidence=tried.evidence if tried else (),
                 remedies=(Remedy("pin", f"{name}{declared.specifier}"),),
                 between=(package.name, name),
             )

@@ -18,7 +18,7 @@ from card_doctor.knowledge.releases import load_releases
 from card_doctor.knowledge.signatures import Signatures, load_signatures
 from card_doctor.knowledge.takes import Takes
 from card_doctor.knowledge.tasks import load_tasks
-from card_doctor.model import Enforced, Hazard, Need, Package, Release, Task
+from card_doctor.model import Enforced, Hazard, Need, Package, Release, Task, Unenforced
 
 __all__ = ["Matrices"]
 
@@ -90,6 +90,9 @@ class Matrices:
 
     def enforced(self) -> Tuple[Enforced, ...]:
         return self._hazards.enforced
+
+    def unenforced(self) -> Tuple[Unenforced, ...]:
+        return self._hazards.unenforced
 
     @cached_property
     def _hazards(self) -> Hazards:

@@ -13,7 +13,7 @@ from card_doctor.errors import MatrixError
 from card_doctor.knowledge.files import toml_files
 from card_doctor.knowledge.hazard_lints import lint, normalise, remedied
 from card_doctor.knowledge.hazards import KIND, HazardFile
-from card_doctor.model import Enforced, Hazard, Release
+from card_doctor.model import Enforced, Hazard, Release, Unenforced
 from card_doctor.toml import Step, convert, parse, read_text, wrong_key
 
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -36,12 +36,13 @@ def read_checked(
     directory: Path,
     known: Sequence[Hazard] = (),
     releases: Callable[[str], Mapping[str, Release]] = lambda _: {},
-) -> Tuple[List[Hazard], List[Enforced]]:
+) -> Tuple[List[Hazard], List[Enforced], List[Unenforced]]:
     """All hazards of a directory, every statement in them validated, against the others, those already `known` and the
     `releases` of a distribution too; MatrixError for the first that is wrong.
     """
     entries: Dict[str, _Entry] = {}
     enforced: List[Enforced] = []
+    unenforced: List[Unenforced] = []
     for path in toml_files(directory, KIND):
         text = read_text(path)
         content = convert(parse(text, path), HazardFile, text, path)
@@ -56,11 +57,15 @@ def read_checked(
             for steps, problem in _enforced_problems(one):
                 raise wrong_key(path, text, ("enforced", index, *steps), problem)
             enforced.append(one)
+        for index, declared in enumerate(content.unenforced):
+            for steps, problem in _unenforced_problems(declared):
+                raise wrong_key(path, text, ("unenforced", index, *steps), problem)
+            unenforced.append(declared)
     hazards = [entry.hazard for entry in entries.values()]
     others = [*(one for one in known if one.id not in entries), *hazards]
     for hazard, (steps, problem) in lint(hazards, others, releases):
         raise entries[hazard.id].error(steps, problem)
-    return hazards, enforced
+    return hazards, enforced, unenforced
 
 
 def _problems(hazard: Hazard) -> Iterator[Tuple[Tuple[Step, ...], str]]:
@@ -103,6 +108,16 @@ def _enforced_problems(one: Enforced) -> Iterator[Tuple[Tuple[Step, ...], str]]:
         if not _SLUG.fullmatch(name):
             yield steps, f"expected a normalised distribution name, like `{normalise(name)}`"
     yield from _specifier_problems(("versions",), one.versions)
+    yield from _evidence_problems(one.evidence)
+
+
+def _unenforced_problems(one: Unenforced) -> Iterator[Tuple[Tuple[Step, ...], str]]:
+    for steps, name in [(("distribution",), one.distribution), *((("works", name), name) for name in one.works)]:
+        if not _SLUG.fullmatch(name) and (name != "*" or steps == ("distribution",)):
+            yield steps, f"expected a normalised distribution name, like `{normalise(name)}`"
+    yield from _specifier_problems(("versions",), one.versions)
+    for name, specifier in one.works.items():
+        yield from _specifier_problems(("works", name), specifier)
     yield from _evidence_problems(one.evidence)
 
 

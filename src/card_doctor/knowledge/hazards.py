@@ -19,7 +19,7 @@ from packaging.version import Version
 
 from card_doctor.compiled import compiled
 from card_doctor.knowledge.files import toml_files
-from card_doctor.model import Enforced, Hazard, Release
+from card_doctor.model import Enforced, Hazard, Release, Unenforced
 
 KIND = "hazards"  # the folder of a matrices directory
 
@@ -31,6 +31,7 @@ class HazardFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     hazard: Tuple[Hazard, ...] = ()
     enforced: Tuple[Enforced, ...] = ()
+    unenforced: Tuple[Unenforced, ...] = ()
 
 
 class Hazards:
@@ -43,12 +44,14 @@ class Hazards:
         self._ours = [_read(path) for path in toml_files(directories[0], KIND)]
         self._theirs: Dict[str, Hazard] = {}
         self._theirs_enforced: List[Enforced] = []
+        self._theirs_unenforced: List[Unenforced] = []
         for directory in directories[1:]:
             from card_doctor.knowledge.hazard_files import read_checked  # noqa: PLC0415
 
-            hazards, enforced = read_checked(directory, self.among(), releases)
+            hazards, enforced, unenforced = read_checked(directory, self.among(), releases)
             self._theirs.update((one.id, one) for one in hazards)
             self._theirs_enforced += enforced
+            self._theirs_unenforced += unenforced
 
     def among(self, installed: Optional[Mapping[str, Version]] = None) -> Tuple[Hazard, ...]:
         """All that `matching` can find in `installed`; without it, all there are."""
@@ -59,6 +62,10 @@ class Hazards:
     @cached_property
     def enforced(self) -> Tuple[Enforced, ...]:
         return (*(one for file in self._ours for one in file.enforced), *self._theirs_enforced)
+
+    @cached_property
+    def unenforced(self) -> Tuple[Unenforced, ...]:
+        return (*(one for file in self._ours for one in file.unenforced), *self._theirs_unenforced)
 
 
 def _read(path: Path) -> HazardFile:

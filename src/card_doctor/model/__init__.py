@@ -6,7 +6,7 @@ from card_doctor.model.case import Case, Ignore, Machine, NotApplicable, Policy,
 from card_doctor.model.data import Data, DataFile, Overlap, Task, TextColumn
 from card_doctor.model.derived import Derived, Need, Step
 from card_doctor.model.diagnosis import Diagnosis, Line, Recognised, Role, Signature
-from card_doctor.model.facts import Build, Enforced, Hazard, Knowledge, Release, Reproduction, Take
+from card_doctor.model.facts import Build, Enforced, Hazard, Knowledge, Release, Reproduction, Take, Unenforced
 from card_doctor.model.finding import BREAKS, SEVERITIES, Breaks, Finding, Ignored, Place, Remedy, Severity
 from card_doctor.model.plan import Difference, Pin, Plan, Proof, Wall
 from card_doctor.model.report import (
@@ -133,6 +133,7 @@ __all__ = [
     "Trial",
     "TriedStep",
     "TroubleshootingCase",
+    "Unenforced",
     "Unknown",
     "Verdict",
     "VersionRow",

@@ -102,6 +102,17 @@ class Take(msgspec.Struct, frozen=True, array_like=True):
     older: Dict[str, List[str]] = {}
 
 
+class Unenforced(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`distribution` declares more than the training loop needs of it: with releases in the ranges of `works` the loop
+    was seen to run, whatever is declared. The name ``*`` stands for all that it requires, installed or not.
+    """
+
+    distribution: str
+    versions: str
+    works: Dict[str, str]
+    evidence: Tuple[str, ...]
+
+
 class Knowledge(Protocol):
     """What a check may ask. Nothing is read from disk before it is asked for."""
 
@@ -119,6 +130,8 @@ class Knowledge(Protocol):
         ...
 
     def enforced(self) -> Tuple[Enforced, ...]: ...
+
+    def unenforced(self) -> Tuple[Unenforced, ...]: ...
 
     def model(self, name: str) -> Optional[Mapping[str, Any]]:
         """What the config.json of a model says of its sizes, by the hub's name of it."""
