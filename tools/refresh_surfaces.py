@@ -94,7 +94,7 @@ ENTRIES: Mapping[str, Tuple[str, ...]] = {
 }
 PROVIDERS = (
     "huggingface-hub", "pyarrow", "accelerate", "datasets", "fsspec", "dill", "multiprocess", "numpy", "packaging",
-    "setuptools", "tokenizers", "safetensors", "requests", "urllib3", "tqdm", "filelock", "pyyaml", "transformers",
+    "setuptools", "tokenizers", "safetensors", "requests", "urllib3", "tqdm", "filelock", "pyyaml",
 )  # fmt: skip
 SINCE = "2020-06-01"
 LINUX = Platform("Linux", "x86_64", ("glibc", "2.36"))
@@ -356,8 +356,12 @@ def releases_of(knowledge: Matrices, name: str) -> List[str]:
     ]
 
 
-def last_of_each_series(versions: Iterable[str]) -> List[str]:
-    """4.18.0 of 4.18: what a release imports changes between series, hardly ever within one."""
+def to_read(name: str, versions: Iterable[str]) -> List[str]:
+    """The last of each series: what a release imports hardly ever changes within one. But datasets 2.14.7 is rid of
+    what 2.14.5 takes of pyarrow.
+    """
+    if name == "datasets":
+        return list(versions)
     series = {Version(version).release[:2]: version for version in sorted(versions, key=Version)}
     return list(series.values())
 
@@ -381,11 +385,11 @@ def main() -> int:
     jobs = [
         (name, version)
         for name in options.importers.split(",")
-        for version in last_of_each_series(releases_of(knowledge, name))
+        for version in to_read(name, releases_of(knowledge, name))
     ]
     taken: Dict[Tuple[str, str], Dict[str, Dict[str, Dict[Tuple[str, str], Seen]]]] = {}
     failed = 0
-    importers: Dict[str, List[str]] = {}
+    importers: Dict[str, Dict[str, Tuple[str, ...]]] = {}
     providers: Dict[str, List[str]] = {}
     with ProcessPoolExecutor(options.processes, initializer=start, initargs=(options.work,)) as pool:
         for done, (name, version, found) in enumerate(pool.map(read_takes, jobs), start=1):
@@ -393,7 +397,7 @@ def main() -> int:
             if found is None:
                 failed += 1
                 continue
-            importers.setdefault(name, []).append(version)
+            importers.setdefault(name, {})[version] = imports(found["day"])
             for when, rows in found.items():
                 for row in rows:
                     key = (row.module, row.name)
@@ -415,11 +419,17 @@ def main() -> int:
     known = options.to / READ
     before = msgspec.json.decode(known.read_bytes(), type=Read) if known.exists() else Read()
     read = Read(
-        {**before.importers, **{name: tuple(versions) for name, versions in importers.items()}},
+        {**before.importers, **importers},
         {**before.providers, **{name: tuple(versions) for name, versions in providers.items()}},
     )
     known.write_bytes(msgspec.json.format(msgspec.json.encode(read)) + b"\n")
     return 1 if failed else 0
+
+
+def imports(seen: Iterable[Seen]) -> Tuple[str, ...]:
+    """The distributions whose modules are imported."""
+    roots = {one.module.partition(".")[0] for one in seen if one.name == ""}
+    return tuple(sorted({MODULES[root] for root in roots if root in MODULES}))
 
 
 def write(

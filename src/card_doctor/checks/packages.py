@@ -184,7 +184,6 @@ def soft_requirement(case: Case) -> Iterator[Finding]:
                 missed.setdefault(declared.name, declared)
         for name, declared in sorted(missed.items()):
             here = installed[name].version
-            looked = _followed(case, package, name)
             tried = _works(case, _Violation(package, declared), name)
             yield Finding(
                 id="packages/soft-requirement",
@@ -195,8 +194,9 @@ def soft_requirement(case: Case) -> Iterator[Finding]:
                 message=f"{package.name} {package.version} [{declared.extra}] wants {name}{declared.specifier}, "
                 f"and {name} {here} is installed",
                 because=f"It is declared for the extra `{declared.extra}` alone: checkers of requirements don't look."
-                + (f" {_LOOKED}" if looked else " Training was seen to run without it." if tried else ""),
-                breaks="no" if looked or tried else "maybe",
+                + (" Training was seen to run without it." if tried else ""),
+                # Below its bound a package may hide what needs the other one: that shows in no import
+                breaks="no" if tried else "maybe",
                 evidence=tried.evidence if tried else (),
                 remedies=(Remedy("pin", f"{name}{declared.specifier}"),),
                 between=(package.name, name),

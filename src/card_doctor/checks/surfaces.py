@@ -149,7 +149,7 @@ def _needs(case: Case) -> Iterator[Need]:
             yield need
     if changed:
         for need in case.knowledge.needs(packages):
-            if need.importer in changed or need.provider in changed:
+            if need.importer in changed or _provider(need) in changed:
                 yield need
 
 

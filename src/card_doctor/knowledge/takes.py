@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar
+from typing import Callable, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar
 
 import msgspec
 from packaging.version import InvalidVersion, Version
@@ -16,14 +16,18 @@ from card_doctor.model import Need, Package, Release, Step, Take
 
 T = TypeVar("T")
 
+LOOP = ("torch", "tokenizers", "transformers", "datasets")  # where the training loop starts
+
 KIND = "surfaces"  # the folder of a matrices directory
 READ = "read.json"
 
 
 class Read(msgspec.Struct, frozen=True):
-    """The releases whose wheels were read: for what they take, and for what they give."""
+    """The releases whose wheels were read: for what they give, and for what they take. Of the latter, `importers` has
+    by release the distributions that it imports where they are there.
+    """
 
-    importers: Dict[str, Tuple[str, ...]] = {}
+    importers: Dict[str, Dict[str, Tuple[str, ...]]] = {}
     providers: Dict[str, Tuple[str, ...]] = {}
 
 
@@ -48,23 +52,48 @@ class Takes:
 
     def has_read(self, importer: Package, provider: Optional[Package] = None) -> bool:
         """Was a release of the importer's series read as what takes, and this one of the provider's as what gives?"""
+        given = provider is None or provider.version in self.read.providers.get(provider.name, ())
+        return given and self._imports(importer) is not None
+
+    def _stand_in(self, importer: Package) -> Optional[str]:
+        """The release that was read in its place: itself, or another of its series."""
+        read = self.read.importers.get(importer.name, {})
+        if importer.version in read:
+            return importer.version
         series = _series(importer.version)
-        taken = any(_series(one) == series for one in self.read.importers.get(importer.name, ()))
-        return taken and (provider is None or provider.version in self.read.providers.get(provider.name, ()))
+        return next((version for version in read if _series(version) == series), None)
+
+    def _imports(self, importer: Package) -> Optional[Tuple[str, ...]]:
+        version = self._stand_in(importer)
+        return None if version is None else self.read.importers[importer.name][version]
+
+    def _reached(self, packages: Mapping[str, Package]) -> FrozenSet[str]:
+        """The distributions that the training loop imports for sure, as far as was read."""
+        todo = [name for name in LOOP if name in packages]
+        reached = set(todo)
+        while todo:
+            new = set(self._imports(packages[todo.pop()]) or ()) & set(packages) - reached
+            reached |= new
+            todo += new
+        return frozenset(reached)
 
     def needs(
         self, packages: Mapping[str, Package], releases: Callable[[str], Mapping[str, Release]]
     ) -> Iterator[Need]:
-        """What these releases take from each other and do not have, for sure."""
+        """What these releases take from each other and do not have, for sure. What is not installed at all is not
+        told: whether it is there is what many of them ask first.
+        """
+        reached = self._reached(packages)
         for name, provider in packages.items():
             for take in self.of(name):
                 importer = packages.get(take.importer)
                 if importer is None or provider.version not in take.lacking:
                     continue
+                read = self._stand_in(importer)
                 newer = _newer(releases(name).get(provider.version), releases(importer.name).get(importer.version))
-                at = _where(take.newer if newer else take.older, importer.version) if newer is not None else None
+                at = _where(take.newer if newer else take.older, read) if read and newer is not None else None
                 if at is not None:
-                    yield _need(take, importer, provider, at)
+                    yield _need(take, importer, provider, at, loop=importer.name in reached)
 
 
 def _newer(provider: Optional[Release], importer: Optional[Release]) -> Optional[bool]:
@@ -73,17 +102,16 @@ def _newer(provider: Optional[Release], importer: Optional[Release]) -> Optional
 
 
 def _where(files: Mapping[str, List[str]], version: str) -> Optional[Step]:
-    """Where the release takes it: of its series, one release was read."""
-    series = _series(version)
+    """Where that release takes it."""
     for file, places in files.items():
         for place in places:
             read, _, line = place.rpartition(":")
-            if _series(read) == series:
+            if read == version:
                 return Step(file, int(line))
     return None
 
 
-def _need(take: Take, importer: Package, provider: Package, at: Step) -> Need:
+def _need(take: Take, importer: Package, provider: Package, at: Step, *, loop: bool) -> Need:
     what = f"cannot import name '{take.name}' from '{take.module}'" if take.name else f"No module named '{take.module}'"
     return Need(
         kind="missing-name" if take.name else "missing-module",
@@ -97,6 +125,7 @@ def _need(take: Take, importer: Package, provider: Package, at: Step) -> Need:
         entry=importer.name,
         error="ImportError" if take.name else "ModuleNotFoundError",
         message=what,
+        loop=loop,
     )
 
 

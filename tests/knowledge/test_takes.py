@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Tuple
+
+import msgspec
+import pytest
+
+from card_doctor.errors import MatrixError
+from card_doctor.knowledge.takes import Read, Takes
+from card_doctor.model import Package, Release, Take
+
+RELEASES = {
+    "app": {
+        version: Release(version, date)
+        for version, date in {"1.0.0": "2022-01-01", "1.0.3": "2022-06-01", "2.0.0": "2023-01-01"}.items()
+    },
+    "lib": {version: Release(version, date) for version, date in {"5.0": "2021-01-01", "9.0": "2024-01-01"}.items()},
+}
+
+
+def takes(tmp_path, *lines: Take, read: Optional[Read] = None) -> Takes:
+    folder = tmp_path / "surfaces"
+    folder.mkdir()
+    (folder / "lib.jsonl").write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+    (folder / "read.json").write_bytes(msgspec.json.encode(read or Read({"app": {"1.0.3": ()}})))
+    return Takes([tmp_path])
+
+
+def needs(known: Takes, app: str, lib: str) -> List[Tuple[str, str, str, int]]:
+    packages: Dict[str, Package] = {"app": Package("app", app), "lib": Package("lib", lib)}
+    found = known.needs(packages, lambda name: RELEASES.get(name, {}))
+    return [(need.kind, need.module, need.name, need.at.line) for need in found]
+
+
+GONE = Take("app", "lib", "gone", ("9.0",), {"app/__init__.py": ["1.0.3:7"]}, {"app/__init__.py": ["1.0.3:7"]})
+
+
+def test_a_release_that_lacks_what_is_taken_is_a_need(tmp_path):
+    known = takes(tmp_path, GONE)
+    assert needs(known, "1.0.3", "9.0") == [("missing-name", "lib", "gone", 7)]
+    assert needs(known, "1.0.3", "5.0") == []
+
+
+def test_a_release_stands_for_its_series(tmp_path):
+    known = takes(tmp_path, GONE)
+    assert needs(known, "1.0.0", "9.0") == [("missing-name", "lib", "gone", 7)]
+    assert needs(known, "2.0.0", "9.0") == []
+
+
+def test_a_release_that_was_read_itself_stands_for_itself(tmp_path):
+    known = takes(tmp_path, GONE, read=Read({"app": {"1.0.0": (), "1.0.3": ()}}))
+    assert needs(known, "1.0.0", "9.0") == []
+
+
+def test_a_take_under_a_condition_on_the_version_counts_on_its_side_alone(tmp_path):
+    new = Take("app", "lib.sub", "", ("5.0", "9.0"), {"app/a.py": ["1.0.3:3"]}, {})
+    known = takes(tmp_path, new)
+    assert needs(known, "1.0.3", "9.0") == [("missing-module", "lib.sub", "", 3)]
+    assert needs(known, "1.0.3", "5.0") == []
+
+
+def test_releases_whose_days_are_not_known_tell_nothing(tmp_path):
+    known = takes(tmp_path, GONE)
+    packages = {"app": Package("app", "1.0.3"), "lib": Package("lib", "9.0")}
+    assert list(known.needs(packages, lambda _: {})) == []
+
+
+def test_what_was_read_is_known(tmp_path):
+    known = takes(tmp_path, read=Read({"app": {"1.0.3": ()}}, {"lib": ("9.0",)}))
+    assert known.has_read(Package("app", "1.0.0"), Package("lib", "9.0"))
+    assert not known.has_read(Package("app", "1.0.0"), Package("lib", "8.0"))
+    assert not known.has_read(Package("app", "2.0.0"), Package("lib", "9.0"))
+    assert known.has_read(Package("app", "1.0.0"))
+
+
+def test_a_line_that_is_none_is_named(tmp_path):
+    known = takes(tmp_path)
+    (tmp_path / "surfaces" / "lib.jsonl").write_text('["app"]\n')
+    with pytest.raises(MatrixError, match=r"lib\.jsonl"):
+        needs(known, "1.0.3", "9.0")
+
+
+def test_without_surfaces_nothing_is_known(tmp_path):
+    known = Takes([tmp_path])
+    assert needs(known, "1.0.3", "9.0") == []
+    assert not known.has_read(Package("app", "1.0.0"))
+
+
+def loop(known: Takes, *packages: Package) -> List[Tuple[str, str, bool]]:
+    found = known.needs({one.name: one for one in packages}, lambda name: RELEASES.get(name, {}))
+    return [(need.importer, need.module, need.loop) for need in found]
+
+
+def test_what_the_loop_does_not_import_breaks_nothing(tmp_path):
+    known = takes(tmp_path, GONE, read=Read({"app": {"1.0.3": ()}, "torch": {"1.10.1": ("app",)}}))
+    app, lib = Package("app", "1.0.3"), Package("lib", "9.0")
+    assert loop(known, app, lib) == [("app", "lib", False)]
+    assert loop(known, app, lib, Package("torch", "1.9.1")) == [("app", "lib", False)]
+    assert loop(known, app, lib, Package("torch", "1.10.1")) == [("app", "lib", True)]
