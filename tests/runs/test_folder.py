@@ -73,6 +73,14 @@ def test_a_pickle_is_told_and_not_read(tmp_path):
     assert [(gap.fact, gap.reason) for gap in read_run(tmp_path).gaps] == [("training_args.bin", "not-asked")]
 
 
+@pytest.mark.parametrize("folder", ["", "logs", "runs/Jul05_12-00-00_host"])
+def test_tensorboards_events_are_told_and_not_read(tmp_path, folder):
+    state(tmp_path, [])
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    (tmp_path / folder / "events.out.tfevents.1657022400.host.1.0").write_bytes(b"\0")
+    assert [(gap.fact, gap.reason) for gap in read_run(tmp_path).gaps] == [("TensorBoard events", "not-asked")]
+
+
 @pytest.mark.parametrize("name", ["nothing", "empty"])
 def test_no_run_is_an_error_that_says_what_is_expected(tmp_path, name):
     (tmp_path / "empty").mkdir()

@@ -22,6 +22,8 @@ from card_doctor.runs.settings import SUFFIXES, Settings, read_settings
 from card_doctor.runs.stream import members
 
 STATE = "trainer_state.json"
+# TensorBoard's files: beside the state, or in runs/DATE_HOST/ as TrainingArguments.logging_dir has them
+EVENTS = ("events.out.tfevents.*", "*/events.out.tfevents.*", "runs/*/events.out.tfevents.*")
 _CHECKPOINT = re.compile(r"checkpoint-(\d{1,12})")
 _MAX_LABELS = 100_000
 
@@ -88,6 +90,9 @@ class _Folder:
         )
         if (self._path / "training_args.bin").exists() or any(self._path.glob("checkpoint-*/training_args.bin")):
             self._gaps.append(Gap("training_args.bin", "not-asked", "present, not read: it is a pickle"))
+        if any(next(self._path.glob(pattern), None) for pattern in EVENTS):
+            told = "present, not read: the log is taken from trainer_state.json"
+            self._gaps.append(Gap("TensorBoard events", "not-asked", told))
         return msgspec.structs.replace(run, labels=_labels(model), longest=_longest(model), gaps=tuple(self._gaps))
 
     def _state(self) -> Tuple[State, bool]:

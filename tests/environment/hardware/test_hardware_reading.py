@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from card_doctor.environment.hardware import may_have_driver, read_hardware, without_driver
+from card_doctor.environment.hardware import may_have_driver, read_hardware, surroundings, without_driver
+from card_doctor.environment.hardware.nvidia import Failed, error_of
 from card_doctor.model import Accelerator, Gap
 
 LIMIT = 30.0  # seconds; a busy machine may take long to start a process
@@ -351,3 +353,64 @@ def test_without_a_sign_no_driver_is_asked(tmp_path, monkeypatch):
 def test_an_nvidia_gpu_without_a_driver_is_worth_a_word(tmp_path, device, gaps):
     put(tmp_path, "proc/bus/pci/devices", f"0000\t80860c00\t0\n{device}\n")
     assert len(without_driver(tmp_path)) == gaps
+
+
+UBUNTU = {"proc/sys/kernel/osrelease": "6.8.0-45-generic\n", "proc/1/cgroup": "0::/init.scope\n"}
+WSL = {"proc/sys/kernel/osrelease": "5.15.153.1-microsoft-standard-WSL2\n", "proc/1/cgroup": "0::/\n"}
+CONTAINERS = [
+    {".dockerenv": ""},
+    {"run/.containerenv": ""},
+    {"run/systemd/container": "systemd-nspawn\n"},
+    {"var/run/secrets/kubernetes.io/serviceaccount/token": "x"},
+    {"proc/1/cgroup": "12:memory:/kubepods/besteffort/pod1/abc\n"},
+    {"proc/1/cgroup": "1:name=systemd:/docker/0123abc\n"},
+]
+
+
+@pytest.mark.parametrize(
+    ("files", "where"),
+    [
+        ({}, "machine"),
+        (UBUNTU, "machine"),
+        ({**UBUNTU, "proc/1/cgroup": "1:name=systemd:/system.slice/dockerish\n"}, "machine"),
+        (WSL, "WSL"),
+        ({"proc/sys/kernel/osrelease": "4.4.0-19041-Microsoft\n"}, "WSL"),
+        *(({**UBUNTU, **sign}, "container") for sign in CONTAINERS),
+        ({**WSL, ".dockerenv": ""}, "container"),
+    ],
+)
+def test_what_this_system_runs_in(tmp_path, files, where):
+    for name, content in files.items():
+        put(tmp_path, name, content)
+    assert surroundings(tmp_path) == where
+
+
+@pytest.mark.parametrize("code", [9, 12])
+@pytest.mark.parametrize(
+    ("files", "told", "never"),
+    [
+        (UBUNTU, "driver", "docker|Windows"),
+        (WSL, "on Windows, never one in WSL", "modprobe|docker"),
+        ({**UBUNTU, ".dockerenv": ""}, "docker run --gpus all", "modprobe|Windows"),
+    ],
+)
+def test_each_has_its_own_way_to_a_driver(tmp_path, code, files, told, never):
+    for name, content in files.items():
+        put(tmp_path, name, content)
+    said = error_of(Failed(code, "Driver Not Loaded"), tmp_path)
+    assert said.startswith(f"NVML error {code}: ")
+    assert told in said
+    assert not re.search(never, said)
+
+
+def test_other_errors_are_the_same_everywhere(tmp_path):
+    put(tmp_path, ".dockerenv")
+    assert error_of(Failed(999, "Unknown Error"), tmp_path) == "NVML error 999: Unknown Error"
+
+
+def test_a_gpu_that_was_not_given_to_a_container(tmp_path):
+    put(tmp_path, "proc/bus/pci/devices", "0100\t10de1eb8\t18\n")
+    put(tmp_path, ".dockerenv")
+    (gap,) = without_driver(tmp_path)
+    assert "in this container: " in gap.detail
+    assert "docker run --gpus all" in gap.detail

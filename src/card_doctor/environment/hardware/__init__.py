@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Literal, Optional, Tuple
 
 from card_doctor.model import Accelerator, Gap
 
@@ -17,6 +17,14 @@ Found = Tuple[Optional[str], Optional[str], Optional[Tuple[Accelerator, ...]], T
 LIBRARY = "libnvidia-ml.so.1"
 # The driver's module, its device, WSL's device, Jetson's system.
 SIGNS = ("proc/driver/nvidia/version", "dev/nvidiactl", "dev/dxg", "etc/nv_tegra_release")
+Surroundings = Literal["container", "WSL", "machine"]
+
+# What Docker, Podman, Kubernetes and systemd-nspawn leave in a container, and the names of its cgroups (v1).
+CONTAINER_SIGNS = (
+    ".dockerenv", "run/.containerenv", "run/systemd/container", "var/run/secrets/kubernetes.io/serviceaccount",
+)  # fmt: skip
+CONTAINER_GROUPS = re.compile(rb"/(?:docker|kubepods|containerd|libpod|lxc)\b")
+WITH_GPU = "install the NVIDIA Container Toolkit on the host, and start it with `docker run --gpus all`"
 NVIDIA_ON_PCI = re.compile(rb"^[0-9a-f]{4}\t10de", re.MULTILINE)  # bus and device, then the vendor's number
 
 
@@ -50,8 +58,19 @@ def may_have_driver(root: Path = Path("/")) -> bool:
 def without_driver(root: Path = Path("/")) -> Tuple[Gap, ...]:
     """A GPU that nothing here drives is none for training, but worth a word."""
     if NVIDIA_ON_PCI.search(read(root / "proc/bus/pci/devices")):
-        return (Gap("driver", "absent", "an NVIDIA GPU is on the PCI bus, but no driver of NVIDIA's is installed"),)
+        told = "an NVIDIA GPU is on the PCI bus, but no driver of NVIDIA's is "
+        told += f"in this container: {WITH_GPU}" if surroundings(root) == "container" else "installed"
+        return (Gap("driver", "absent", told),)
     return ()
+
+
+def surroundings(root: Path = Path("/")) -> Surroundings:
+    """What this system runs in: a driver is got into each in another way. A container in WSL is a container."""
+    groups = read(root / "proc/1/cgroup")
+    if any((root / sign).exists() for sign in CONTAINER_SIGNS) or CONTAINER_GROUPS.search(groups):
+        return "container"
+    release = read(root / "proc/sys/kernel/osrelease").lower()
+    return "WSL" if b"microsoft" in release else "machine"
 
 
 def read(path: Path) -> bytes:

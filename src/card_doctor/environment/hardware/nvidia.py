@@ -11,7 +11,7 @@ from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import msgspec
 
-from card_doctor.environment.hardware import Found, read
+from card_doctor.environment.hardware import WITH_GPU, Found, Surroundings, read, surroundings
 from card_doctor.environment.hardware.visible import Device, visible
 from card_doctor.environment.process import kill, signal_name
 from card_doctor.model import Accelerator, Gap
@@ -22,10 +22,20 @@ VERSION = re.compile(r"\b\d{2,4}\.\d{1,4}(?:\.\d{1,4})?\b")
 # What to do about the errors that people meet, by NVML's numbers.
 ADVICE = {
     4: "no permission to ask the driver",
-    9: "the driver is not loaded: `sudo modprobe nvidia`, or reboot after an update of it",
-    12: "libnvidia-ml.so.1 is not found: install the driver, or start the container with it (`docker run --gpus all`)",
+    9: "the driver is not loaded",
+    12: "libnvidia-ml.so.1 is not found",
     15: "the GPU fell off the bus: reboot",
     18: "the driver's library and the loaded kernel module are of different versions: reboot after an update of it",
+}
+# The driver is on the host of a container; that of WSL is Windows's: https://docs.nvidia.com/cuda/wsl-user-guide
+ON_WINDOWS = "install or update NVIDIA's driver on Windows, never one in WSL, and then `wsl --shutdown`"
+WAYS_OUT: Dict[Tuple[int, Surroundings], str] = {
+    (9, "machine"): "`sudo modprobe nvidia`, or reboot after an update of it",
+    (9, "WSL"): ON_WINDOWS,
+    (9, "container"): f"load it on the host (`nvidia-smi` there), {WITH_GPU}",
+    (12, "machine"): "install the driver",
+    (12, "WSL"): ON_WINDOWS,
+    (12, "container"): WITH_GPU,
 }
 FACTS = {"name": "name", "uuid": "UUID", "memory": "memory", "capability": "compute capability"}
 
@@ -145,8 +155,10 @@ def understood(said: bytes) -> List[Line]:
     return [msgspec.json.decode(line, type=Line) for line in said.split(b"\n")[:-1]]
 
 
-def error_of(failure: Union[Failed, Lost]) -> str:
-    return f"NVML error {failure.code}: {ADVICE.get(failure.code, failure.text)}"
+def error_of(failure: Union[Failed, Lost], root: Path = Path("/")) -> str:
+    way_out = WAYS_OUT.get((failure.code, surroundings(root)))
+    told = f"NVML error {failure.code}: {ADVICE.get(failure.code, failure.text)}"
+    return f"{told}: {way_out}" if way_out else told
 
 
 def driver_of(system: Optional[System], gaps: List[Gap]) -> Tuple[Optional[str], Optional[str]]:
