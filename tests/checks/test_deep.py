@@ -142,7 +142,7 @@ class TestSteps:
         (found,) = deep.step_differs(here(account))
         assert (found.breaks, found.found) == ("maybe", "40.0%")
 
-    @pytest.mark.parametrize(("seconds", "number"), [(0.02, 0), (0.031, 0), (0.09, 1)])
+    @pytest.mark.parametrize(("seconds", "number"), [(0.02, 0), (0.035, 0), (0.038, 1), (0.09, 1)])
     def test_one_that_is_slower_than_fp32(self, seconds, number):
         account = stepping(
             TriedStep("cuda:0", "fp16", difference=0.001, tolerance=0.008, seconds=seconds, fp32_seconds=0.03)

@@ -12,6 +12,7 @@ import pytest
 
 from card_doctor import checkup
 from card_doctor.environment.deep import FACT, read_account
+from card_doctor.environment.payload.torch_account import STEPS, fastest_in_turns
 from card_doctor.errors import UsageError
 
 # Interpreters with a real torch, one a line or colon: CARD_DOCTOR_TORCHES=…/bin/python:…/bin/python
@@ -208,3 +209,30 @@ class TestCheck:
         (tmp_path / "requirements.txt").write_text("torch==2.1.0\n")
         with pytest.raises(UsageError, match="--deep"):
             checkup.run([None], environment=str(tmp_path / "requirements.txt"), deep=True)
+
+
+@pytest.mark.parametrize("busy_from", [0, 7, STEPS * 20])
+def test_two_ways_are_timed_in_turns_so_that_a_busy_machine_slows_both(busy_from):
+    """A machine that takes three times as long from some step on, and now and then ten times."""
+    now, done = [0.0], []
+
+    def step(name, seconds):
+        slow = 3 if len(done) >= busy_from else 1
+        now[0] += seconds * (10 if len(done) % 5 == 3 else slow)
+        done.append(name)
+
+    half, plain = fastest_in_turns([lambda: step("half", 0.01), lambda: step("plain", 0.01)], clock=lambda: now[0])
+    assert half == pytest.approx(plain)
+    assert done[:4] == ["half", "plain", "half", "plain"]
+    assert len(done) == 2 * (STEPS + 2)
+
+
+def test_long_steps_are_not_repeated():
+    now, done = [0.0], []
+
+    def step():
+        now[0] += 2
+        done.append(now[0])
+
+    assert fastest_in_turns([step, step], clock=lambda: now[0]) == [2, 2]
+    assert len(done) == 6

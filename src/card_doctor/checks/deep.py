@@ -24,7 +24,7 @@ from card_doctor.model import (
 )
 
 FACT = "torch's own account"  # as environment/deep.py names it where it is missing
-SLOWER = 1.1  # times fp32's seconds: below, it is the machine's noise
+SLOWER = 1.2  # times fp32's seconds: below, it is the machine's noise, and no matter
 
 
 def _account(case: Case) -> TorchAccount:
@@ -266,7 +266,8 @@ def step_differs(case: Case) -> Iterator[Finding]:
 def step_slow(case: Case) -> Iterator[Finding]:
     """Is this precision faster than fp32, as measured here? (with --deep)
 
-    The same step, with matrices large enough to fill the device, is timed in both.
+    The same step, with matrices large enough to fill the device, is timed in both, in turns, and the fastest of each
+    counts: other work on this machine hardly matters. Told from 1.2 times fp32's time on.
 
     Example: bf16 on a CPU that has no arithmetic for it.
     Remedy: fp32, unless the memory is needed.

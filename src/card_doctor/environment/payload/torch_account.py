@@ -2,6 +2,7 @@
 # the devices offer. Standard library and the torch found there, 1.6 to the newest; Python 3.6 and newer.
 # A script (`python torch_trial.py OUTPUT`): each answer is a line of JSON, written at once, and what is about to be
 # tried is announced before, so that whoever reads it knows where a torch hung or crashed.
+import functools
 import json
 import math
 import os
@@ -11,7 +12,7 @@ import warnings
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, Iterator, List, Optional, Tuple
+    from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 LONGEST = 300  # characters of a message that are told
 MOST_WARNINGS = 5
@@ -53,18 +54,17 @@ def main(output: str) -> None:
     warnings.simplefilter("ignore")
     for device, precisions in places(torch):
         reference = None  # type: Optional[Tuple[float, List[Any]]]
-        plain = None  # type: Optional[float]
         for precision in precisions:
             voice.say("doing", what="step", device=device, precision=precision)
             facts = {}  # type: Dict[str, Any]
             try:
                 found = compared(torch, device, precision)
                 if precision == "fp32":
-                    reference, plain = found, timed(torch, device, precision)
-                    facts["seconds"] = plain
+                    (facts["seconds"],) = timed(torch, device, precision)
+                    reference = found
                 else:
-                    facts["seconds"] = timed(torch, device, precision)
-                    facts["fp32_seconds"] = plain
+                    beside = [precision, "fp32"] if reference else [precision]
+                    facts["seconds"], facts["fp32_seconds"] = (timed(torch, device, *beside) + [None])[:2]
                     facts["tolerance"] = TOLERANCE[precision]
                     facts["difference"] = reference and difference(reference, found)
             except Exception as error:
@@ -241,27 +241,36 @@ def difference(reference: "Tuple[float, List[Any]]", found: "Tuple[float, List[A
     return both if math.isfinite(both) else 1e9  # JSON has no infinity
 
 
-def timed(torch: "Any", device: str, precision: str) -> float:
-    """Seconds of the fastest step of training."""
+def timed(torch: "Any", device: str, *precisions: str) -> "List[float]":
+    """Seconds of the fastest step of training in each precision."""
     task = Task(torch, device, *(SIZE_ON_CPU if device == "cpu" else SIZE_ON_GPU))
     optimizer = torch.optim.SGD(task.parameters, lr=0.01)
     wait = getattr(getattr(torch, device.partition(":")[0], None), "synchronize", lambda: None)
     if device == "cpu":
         wait = lambda: None  # noqa: E731
-    fastest, end = 1e9, time.time() + ENOUGH
-    for step in range(STEPS + 2):
-        wait()
-        started = time.time()
+
+    def step(precision: str) -> None:
         optimizer.zero_grad()
         with autocast(torch, device, precision):
             loss = task.loss()
         loss.backward()
         optimizer.step()
         wait()
-        if step > 1:  # the first ones choose kernels and fill caches
-            fastest = min(fastest, time.time() - started)
-            if time.time() > end:
-                break
+
+    return fastest_in_turns([functools.partial(step, precision) for precision in precisions])
+
+
+def fastest_in_turns(steps: "List[Callable[[], None]]", clock: "Callable[[], float]" = time.time) -> "List[float]":
+    """Seconds of the fastest of each. They take turns: what else gets busy on this machine slows them all alike."""
+    fastest, end = [1e9] * len(steps), clock() + ENOUGH * len(steps)
+    for turn in range(STEPS + 2):
+        for place, step in enumerate(steps):
+            started = clock()
+            step()
+            if turn > 1:  # the first ones choose kernels and fill caches
+                fastest[place] = min(fastest[place], clock() - started)
+        if turn > 1 and clock() > end:
+            break
     return fastest
 
 
