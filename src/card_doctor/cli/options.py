@@ -44,7 +44,7 @@ def complete_selectors(_ctx: click.Context, _param: click.Parameter, incomplete:
     return [*families, *complete_ids(_ctx, _param, incomplete)]
 
 
-def _parts(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> Tuple[str, ...]:
+def parts(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> Tuple[str, ...]:
     """`--select A --select B` and `--select A,B` are the same."""
     return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
 
@@ -86,7 +86,7 @@ def what_to_check() -> Callable[[F], F]:
         click.option(
             "--select",
             multiple=True,
-            callback=_parts,
+            callback=parts,
             metavar="ID|FAMILY",
             shell_complete=complete_selectors,
             help="Only these checks.",
@@ -94,7 +94,7 @@ def what_to_check() -> Callable[[F], F]:
         click.option(
             "--ignore",
             multiple=True,
-            callback=_parts,
+            callback=parts,
             metavar="ID|FAMILY[:SUBJECT]",
             shell_complete=complete_selectors,
             help="Not these findings.",

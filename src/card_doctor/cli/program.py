@@ -17,6 +17,7 @@ COMMANDS = (
     "build",
     "trial",
     "snapshot",
+    "compare",
     "cards",
     "diagnose",
     "watch",

@@ -8,6 +8,7 @@ from card_doctor.model.derived import Derived, Need, Step
 from card_doctor.model.diagnosis import Diagnosis, Line, Recognised, Role, Signature
 from card_doctor.model.facts import Build, Enforced, Hazard, Knowledge, Release, Reproduction, Take, Unenforced
 from card_doctor.model.finding import BREAKS, SEVERITIES, Breaks, Finding, Ignored, Place, Remedy, Severity
+from card_doctor.model.fleet import EFFECTS, Deviation, Effect, Fleet, Group, Node, Silent
 from card_doctor.model.plan import Difference, Pin, Plan, Proof, Wall
 from card_doctor.model.report import (
     CheckResult,
@@ -50,6 +51,7 @@ from card_doctor.model.watch import Capacity, Ended, GpuSample, Observation, Sam
 
 __all__ = [
     "BREAKS",
+    "EFFECTS",
     "SEVERITIES",
     "Accelerator",
     "Answer",
@@ -68,17 +70,21 @@ __all__ = [
     "Data",
     "DataFile",
     "Derived",
+    "Deviation",
     "Diagnosis",
     "Difference",
     "Document",
+    "Effect",
     "Ended",
     "Enforced",
     "Environment",
     "Evaluation",
     "Fact",
     "Finding",
+    "Fleet",
     "Gap",
     "GpuSample",
+    "Group",
     "Hazard",
     "Host",
     "Ignore",
@@ -92,6 +98,7 @@ __all__ = [
     "Machine",
     "Matches",
     "Need",
+    "Node",
     "NotApplicable",
     "NumpyApi",
     "Observation",
@@ -118,6 +125,7 @@ __all__ = [
     "ScoreRow",
     "Severity",
     "Signature",
+    "Silent",
     "Snapshot",
     "Source",
     "Stage",

@@ -7,18 +7,23 @@ from typing import Any, Dict, Optional, Tuple, Union
 import msgspec
 
 from card_doctor.model import (
+    Accelerator,
     Capacity,
     Card,
     CheckResult,
     Comparison,
     Counts,
     Data,
+    Deviation,
     Diagnosis,
     Difference,
     Document,
+    Effect,
     Ended,
     Environment,
     Finding,
+    Fleet,
+    Host,
     Ignore,
     Ignored,
     JoinedRemedy,
@@ -32,6 +37,7 @@ from card_doctor.model import (
     Report,
     Sample,
     Severity,
+    Silent,
     Tool,
     Trial,
     Verdict,
@@ -162,6 +168,29 @@ class DiagnosisDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="ca
     remedy: Optional[JoinedRemedy] = None
 
 
+class ComparedGroup(msgspec.Struct, frozen=True):
+    """Nodes that are equal; `effect` is the worst of the `deviations` from what most nodes have, null without any."""
+
+    nodes: Tuple[str, ...]
+    effect: Optional[Effect]
+    deviations: Tuple[Deviation, ...]
+    environment: Environment
+    driver: Optional[str]
+    accelerators: Optional[Tuple[Accelerator, ...]]
+    host: Optional[Host]
+    report: Optional[CardReport]
+
+
+class ComparisonDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="card-doctor/comparison/1"):
+    """What `card-doctor compare --format json` prints: `nodes` is how many were compared, `silent` are the others."""
+
+    tool: Tool
+    exit_code: int
+    nodes: int
+    groups: Tuple[ComparedGroup, ...]
+    silent: Tuple[Silent, ...]
+
+
 class WatchDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="card-doctor/watch/1"):
     """What `card-doctor watch --output json=PATH` writes. `overhead_percent` is of one processor: what watching took;
     `preflight` is the verdict on the interpreter of the command, `diagnosis` is there where it failed.
@@ -196,6 +225,24 @@ class Explanation(msgspec.Struct, frozen=True, tag_field="schema", tag="card-doc
 def plan_document(plan: Plan) -> PlanDocument:
     """A plan as it is printed, and as a report holds it."""
     return PlanDocument(**{name: getattr(plan, name) for name in PlanDocument.__struct_fields__})
+
+
+def comparison_document(fleet: Fleet, tool: Tool) -> ComparisonDocument:
+    """A fleet as it is printed."""
+    groups = tuple(
+        ComparedGroup(
+            nodes=group.nodes,
+            effect=group.effect,
+            deviations=group.deviations,
+            environment=group.environment,
+            driver=group.driver,
+            accelerators=group.accelerators,
+            host=group.host,
+            report=_report(group.report) if group.report else None,
+        )
+        for group in fleet.groups
+    )
+    return ComparisonDocument(tool, fleet.exit_code, fleet.nodes, groups, fleet.silent)
 
 
 def render(document: Document) -> str:

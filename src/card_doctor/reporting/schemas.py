@@ -18,6 +18,7 @@ DOCUMENTS: Mapping[str, Type[msgspec.Struct]] = {
     "cards": json.CardsDocument,
     "checks": json.ChecksDocument,
     "explanation": json.Explanation,
+    "comparison": json.ComparisonDocument,
     "diagnosis": json.DiagnosisDocument,
     "plan": json.PlanDocument,
     "watch": json.WatchDocument,

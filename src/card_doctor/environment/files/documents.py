@@ -20,7 +20,7 @@ CONDA = {"name", "version", "build_string", "channel"}
 def read_document(path: str, document: Any) -> Snapshot:
     if isinstance(document, dict):
         if "schema" in document:
-            return _snapshot(path, document)
+            return read_snapshot(path, document)
         if "installed" in document and "pip_version" in document:
             return _inspected(path, document)
         if document.get("bomFormat") == "CycloneDX":
@@ -45,7 +45,8 @@ def _kind(document: Any) -> str:
     return " (`pip list --format json`?)" if rows and all("version" in row for row in document) else ""
 
 
-def _snapshot(path: str, document: Dict[str, Any]) -> Snapshot:
+def read_snapshot(path: str, document: Dict[str, Any]) -> Snapshot:
+    """One of `card-doctor snapshot`; EnvironmentReadError for any other, and for one of another version."""
     schema = document["schema"]
     if not isinstance(schema, str) or not schema.startswith(SNAPSHOT):
         raise EnvironmentReadError(f"{path}: {schema!r} is no snapshot", "Write one with `card-doctor snapshot`.")
