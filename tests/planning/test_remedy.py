@@ -90,6 +90,20 @@ def test_with_unknown_releases_nothing_is_claimed_to_be_proven():
     assert (remedy.requirements, remedy.proven) == (("pyarrow<21",), False)
 
 
+def test_of_an_unknown_python_the_remedy_is_told_and_not_claimed_to_be_proven():
+    """A list of requirements says neither the Python nor which markers hold there."""
+    known = Known(
+        told_hazards=(NUMPY,),
+        told_releases={
+            "numpy": releases("1.26.4", requires=['typing-extensions; python_version < "3.8"']),
+            "torch": releases("1.9.1"),
+        },
+    )
+    installed = package("torch", "1.9.1"), package("numpy", "2.0.2")
+    remedy = join(case(*installed, of=FIRST_SEED, known=known, python=None, platform=None), judge)
+    assert (remedy.requirements, remedy.proven) == (("numpy<2",), False)
+
+
 def test_what_stays_is_named():
     stuck = hazard("stuck", {"torch": ">=1"}, [])
     known = Known(told_hazards=(NUMPY, stuck), told_releases=KNOWN.told_releases)

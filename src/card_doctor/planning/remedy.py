@@ -49,8 +49,8 @@ class _Change(NamedTuple):
 def join(case: Case, judge: Judge) -> Optional[JoinedRemedy]:
     """What mends together all that `judge` finds in `case`; None where nothing that can be installed would.
 
-    It is `proven` when the changed environment, made of releases that we know, shows nothing more to mend;
-    otherwise `left` names what stays.
+    It is `proven` when the changed environment, made of releases that we know for a Python that we know, shows nothing
+    more to mend; otherwise `left` names what stays.
     """
     change, changed = _Change(), case
     stuck: Set[Tuple[str, str]] = set()
@@ -75,7 +75,7 @@ def join(case: Case, judge: Judge) -> Optional[JoinedRemedy]:
     return JoinedRemedy(
         requirements=requirements,
         command=install_command(case.snapshot, requirements, change.removed),
-        proven=not left and all(case.knowledge.releases(name) for name in change.ranges),
+        proven=not left and _tells_requirements(case.snapshot) and all(case.knowledge.releases(name) for name in change.ranges),
         left=tuple(sorted({finding.id for finding in left})),
     )
 
@@ -118,7 +118,7 @@ def _apply(case: Case, change: _Change) -> Snapshot:
         else:
             packages[name] = Package(name, "")  # of an unknown release: satisfies, and says nothing of its own
     new = [name for name, package in packages.items() if package is not case.snapshot.packages.get(name)]
-    while new:
+    while new and _tells_requirements(case.snapshot):
         for declared in requirements_of(packages[new.pop()], case.snapshot.python):
             there = packages.get(declared.name)
             if there is None or not holds(declared, there.version):
@@ -128,6 +128,11 @@ def _apply(case: Case, change: _Change) -> Snapshot:
                     packages[declared.name] = brought or Package(declared.name, "")
                     new.append(declared.name)
     return msgspec.structs.replace(case.snapshot, packages=packages)
+
+
+def _tells_requirements(snapshot: Snapshot) -> bool:
+    """Is it known for which markers they hold? A list of requirements alone does not say."""
+    return snapshot.python is not None and bool(snapshot.python.markers)
 
 
 def _pick(case: Case, name: str, specifier: SpecifierSet) -> Optional[Package]:

@@ -151,7 +151,7 @@ def advice(report: Report) -> Optional[Tuple[str, Optional[str]]]:
         elif joined.left:
             sentence = f"This command fixes a part; what stays is {', '.join(joined.left)}:"
         else:
-            sentence = "This command should fix it (not every release in it is known, so its result is not judged):"
+            sentence = "This command should fix it (too little is known to judge its result):"
         return sentence, joined.command
     serious = [finding for finding in report.findings if finding.severity != "note"]
     remedies = [remedy for finding in serious for remedy in finding.remedies]
