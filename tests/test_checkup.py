@@ -76,6 +76,13 @@ def test_the_first_card_today_fails_and_one_remedy_mends_it_all(environment):
     assert all(requirement in report.remedy.command for requirement in report.remedy.requirements)
 
 
+def test_what_installing_cannot_mend_is_left(environment):
+    """fp16 without a GPU stays refused, whatever is installed."""
+    report = only(checkup.run([FIRST], environment=environment(TODAY), gpus=["none"]))
+    assert [one.partition("<")[0] for one in report.remedy.requirements] == ["numpy", "pandas", "pyarrow"]
+    assert (report.remedy.proven, report.remedy.left) == (False, ("amp/fp16-refused",))
+
+
 def test_the_first_card_dated_trains(environment):
     document = checkup.run([FIRST], environment=environment(DATED), **T4)
     report = only(document)

@@ -192,7 +192,7 @@ def judge(case: Case, checks: Sequence[CheckInfo], kept: Optional[Kept] = None) 
     found, results = engine.run(checks, case, kept.found)
     rows = versions.rows(case)
     standing, ignored = engine.split_ignored(found, case.policy.ignore)
-    to_mend = any(finding.breaks != "no" or finding.severity == "error" for finding in standing)
+    to_mend = any(map(_to_mend, standing))
     return Report(
         card=case.card,
         machine=case.machine,
@@ -203,11 +203,16 @@ def judge(case: Case, checks: Sequence[CheckInfo], kept: Optional[Kept] = None) 
         checks=tuple(results),
         run=answers.comparison(case),
         data=case.data,
-        remedy=_remedy(case, checks, kept) if to_mend else None,
+        remedy=_remedy(case, checks, kept, standing) if to_mend else None,
     )
 
 
-def _remedy(case: Case, checks: Sequence[CheckInfo], kept: Kept) -> Optional[JoinedRemedy]:
+def _to_mend(finding: Finding) -> bool:
+    return finding.breaks != "no" or finding.severity == "error"
+
+
+def _remedy(case: Case, checks: Sequence[CheckInfo], kept: Kept, standing: Sequence[Finding]) -> Optional[JoinedRemedy]:
+    """What mends together all that installing can; the rest of what is `standing` is left."""
     mending = [check for check in checks if check.family in MENDABLE]
 
     def again(changed: Case) -> Sequence[Finding]:
@@ -216,7 +221,11 @@ def _remedy(case: Case, checks: Sequence[CheckInfo], kept: Kept) -> Optional[Joi
     key = (tuple(case.card.versions.items()) if case.card else (), case.machine)
     if key not in kept.remedies:
         kept.remedies[key] = join(case, again)
-    return kept.remedies[key]
+    remedy = kept.remedies[key]
+    beyond = {finding.id for finding in standing if _to_mend(finding) and finding.family not in MENDABLE}
+    if remedy is None or not beyond:
+        return remedy
+    return msgspec.structs.replace(remedy, proven=False, left=tuple(sorted(beyond.union(remedy.left))))
 
 
 def _with_commands(finding: Finding, snapshot: Snapshot) -> Finding:
