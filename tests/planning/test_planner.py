@@ -12,6 +12,7 @@ from card_doctor.checks.registry import all_checks
 from card_doctor.errors import CardError
 from card_doctor.knowledge import Matrices
 from card_doctor.model import Accelerator, Machine, Policy, Release
+from card_doctor.model.report import DECISIVE
 from card_doctor.planning.ground import Site
 from card_doctor.planning.interpreters import Interpreter
 from card_doctor.planning.planner import Planner
@@ -63,7 +64,7 @@ def plan(served, tmp_path_factory, monkeypatch):
     monkeypatch.setenv("UV_DEFAULT_INDEX", served.url)
 
     def make(versions, knowledge=None, *, gpus=(), date=None, python=None):
-        checks = [check for check in all_checks() if check.family in engine.DECISIVE]
+        checks = [check for check in all_checks() if check.family in DECISIVE]
         site = Site(
             card(versions),
             Machine(None, tuple(gpus), "fp32", ("gpu",)),

@@ -26,6 +26,7 @@ from samples import (
 
 from card_doctor.model import (
     Card,
+    CheckResult,
     Finding,
     Gap,
     Machine,
@@ -136,6 +137,18 @@ def test_nothing_to_judge_is_said():
 def test_troubleshooting_counts_what_stands_on_any_machine():
     well, broken = report(), report(findings=(NUMPY,))
     assert "Training Failures: 1 error here" in render(document(broken, well))
+
+
+def test_troubleshooting_says_what_could_not_be_told():
+    lost = report(checks=(CheckResult("packages/hazard", "unknown", "not known: requires"),))
+    line = " ".join(render(document(lost), width=200).split())
+    assert "nothing found here, 1 check could not tell" in line
+
+
+def test_what_does_not_decide_is_no_reason_for_an_unknown_verdict():
+    lost = (CheckResult("data/length", "unknown", "not known: the model's length"),)
+    text = render(document(report(verdict=Verdict("unknown", "exact"), checks=lost)), width=200)
+    assert "trains: unknown   nothing was checked that could tell" in text
 
 
 def test_links_are_not_broken():

@@ -21,10 +21,8 @@ from card_doctor.model import (
     Verdict,
     VersionRow,
 )
-from card_doctor.model.report import Matches, Trains
+from card_doctor.model.report import DECISIVE, Matches, Trains
 
-# The families whose facts decide whether training runs.
-DECISIVE = ("packages", "python", "accelerator", "amp")
 # The families that ask for no card: of one environment and machine, what they find is the same beside every card.
 CARDLESS = ("packages",)
 MATCHES: Sequence[Matches] = ("exact", "same-series", "newer", "unknown", "differs")  # from best to worst

@@ -30,6 +30,8 @@ Level = Literal[
     "unreadable",
 ]
 Outcome = Literal["passed", "found", "skipped", "unknown", "crashed"]
+# The families whose facts decide whether training runs.
+DECISIVE = ("packages", "python", "accelerator", "amp")
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -7,7 +7,6 @@ from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from card_doctor.checks.engine import DECISIVE
 from card_doctor.checks.requirements import requirements_of
 from card_doctor.environment.files.target import python_on
 from card_doctor.knowledge.releases import allows, find_release, has_wheel, pythons
@@ -24,6 +23,7 @@ from card_doctor.model import (
     Release,
     Snapshot,
 )
+from card_doctor.model.report import DECISIVE
 from card_doctor.planning.draft import Choice, Draft, by_nearness
 from card_doctor.planning.interpreters import Interpreter
 

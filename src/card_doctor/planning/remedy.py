@@ -75,7 +75,9 @@ def join(case: Case, judge: Judge) -> Optional[JoinedRemedy]:
     return JoinedRemedy(
         requirements=requirements,
         command=install_command(case.snapshot, requirements, change.removed),
-        proven=not left and _tells_requirements(case.snapshot) and all(case.knowledge.releases(name) for name in change.ranges),
+        proven=not left
+        and _tells_requirements(case.snapshot)
+        and all(case.knowledge.releases(name) for name in change.ranges),
         left=tuple(sorted({finding.id for finding in left})),
     )
 

@@ -276,11 +276,23 @@ def _troubleshooting(
             continue
         serious = (one for report in reports for one in report.findings if one.severity != "note")
         here = words.count(one for one in serious if one.family in answering)
-        page.line(f"{case.case}: {words.counted(here) or 'nothing found'} here", indent=2)
+        unknown = _unknown(reports, answering)
+        page.line(f"{case.case}: {words.counted(here) or 'nothing found'} here{unknown}", indent=2)
         page.whole(f"{again} --select {shlex.quote(','.join(answering))}")
     if unanswered:
         names = ", ".join(case.case for case in unanswered)
         page.line(f"{names}: not checked by this version", indent=2)
+
+
+def _unknown(reports: Sequence[Report], families: Collection[str]) -> str:
+    """Which of their checks could not tell, once for several machines."""
+    could_not = {
+        one.id
+        for report in reports
+        for one in report.checks
+        if one.outcome in {"unknown", "crashed"} and one.id.partition("/")[0] in families
+    }
+    return f", {words.many(len(could_not), 'check')} could not tell" if could_not else ""
 
 
 def _missing(reports: Sequence[Report], families: Collection[str]) -> str:

@@ -17,6 +17,7 @@ from card_doctor.model import (
     Report,
     VersionRow,
 )
+from card_doctor.model.report import DECISIVE
 
 MARKS = {"yes": "[ok]", "at-risk": "[!]", "no": "[x]", "unknown": "[?]"}
 
@@ -95,12 +96,13 @@ def why_trains(report: Report, environment: Environment) -> str:
 
 
 def lacking(report: Report) -> str:
-    """The facts that were missing, the plainest first, and the checks that crashed."""
-    reasons = {result.reason or result.id for result in report.checks if result.outcome == "unknown"}
+    """The facts that `trains` lacked, the plainest first, and the checks that crashed."""
+    checks = [result for result in report.checks if result.id.partition("/")[0] in DECISIVE]
+    reasons = {result.reason or result.id for result in checks if result.outcome == "unknown"}
     facts = sorted({reason.replace("not known: ", "", 1) for reason in reasons}, key=lambda fact: (len(fact), fact))
     more = [f"and {len(facts) - 3} more"] if len(facts) > 3 else []
     parts = ["not known: " + "; ".join([*facts[:3], *more])] if facts else []
-    parts += [f"{result.id} crashed" for result in report.checks if result.outcome == "crashed"]
+    parts += [f"{result.id} crashed" for result in checks if result.outcome == "crashed"]
     return "; ".join(parts)
 
 
