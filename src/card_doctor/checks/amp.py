@@ -246,7 +246,7 @@ def apex_gone(case: Case) -> Iterator[Finding]:
             breaks="maybe",
         )
         installed = case.package("transformers")
-        found = f"transformers {installed.version}" if installed and not rule.missing else "Apex is not installed"
+        found = f"transformers {installed.version}" if installed and not rule.missing else "none"
         yield msgspec.structs.replace(finding, subject="apex", found=found, needs="Apex")
 
 
