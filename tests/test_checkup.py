@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from card_doctor import checkup
-from card_doctor.errors import CardError
+from card_doctor.errors import CardError, UsageError
 from card_doctor.model import Ignore, Policy
 from made import package, snapshot
 
@@ -74,6 +74,12 @@ def test_the_first_card_today_fails_and_one_remedy_mends_it_all(environment):
     assert [one.partition("<")[0] for one in report.remedy.requirements] == ["numpy", "pandas", "pyarrow"]
     assert report.remedy.proven
     assert all(requirement in report.remedy.command for requirement in report.remedy.requirements)
+
+
+@pytest.mark.parametrize("gpus", [(), ("T4",)])
+def test_a_driver_that_is_no_version_is_refused(environment, gpus):
+    with pytest.raises(UsageError, match="--driver newest: no version"):
+        checkup.run([FIRST], environment=environment(TODAY), gpus=gpus, driver="newest")
 
 
 def test_what_installing_cannot_mend_is_left(environment):

@@ -10,6 +10,7 @@ import msgspec
 from card_doctor import __version__
 from card_doctor.checks import answers, engine, versions
 from card_doctor.checks.registry import CheckInfo, all_checks
+from card_doctor.checks.requirements import readable
 from card_doctor.errors import CardError, UsageError
 from card_doctor.knowledge import Matrices
 from card_doctor.model import (
@@ -253,6 +254,8 @@ def machines(
     snapshot: Snapshot, gpus: Sequence[str], driver: Optional[str], knowledge: Matrices
 ) -> Tuple[Machine, ...]:
     """The machine at hand, or each of those that were described instead."""
+    if driver is not None and readable(driver) is None:
+        raise UsageError(f"--driver {driver}: no version", "Like --driver 535.54.03, as nvidia-smi prints it.")
     told_driver = ("driver",) if driver else ()
     if not gpus:
         return (Machine(driver or snapshot.driver, snapshot.accelerators, assumed=told_driver),)
