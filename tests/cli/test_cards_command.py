@@ -131,3 +131,11 @@ def test_import_writes_a_matrix_that_is_a_card(tmp_path):
 def test_the_cards_with_advice_stand_first(tmp_path):
     listed = json.loads(card_doctor("cards", "list", "--format", "json", cwd=tmp_path).stdout)["cards"]
     assert [one["name"] for one in listed[:2]] == ["distilbert-allsides", "tiny-bert-mnli-distilled"]
+
+
+def test_the_list_says_of_a_card_that_it_states_no_versions(tmp_path, capfd):
+    (tmp_path / "cards").mkdir()
+    (tmp_path / "cards" / "bare.toml").write_text('base_model = "bert-base-uncased"\n')
+    listed = here(capfd, "cards", "list", "--matrices", str(tmp_path)).stdout.splitlines()
+    assert listed[listed.index("bare") + 1] == "    no versions stated"
+    assert "" not in [line.strip() for line in listed]

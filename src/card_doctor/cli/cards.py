@@ -46,7 +46,8 @@ def list_cards(session: Session, /, **flags: Any) -> None:
             page.whole(card.name, indent=0)
             if not settings.quiet:
                 stated = [card.date] if card.date else []
-                page.line(", ".join([*stated, *map(" ".join, card.versions.items())]), indent=4)
+                versions = [*map(" ".join, card.versions.items())] or ["no versions stated"]
+                page.line(", ".join([*stated, *versions]), indent=4)
         return page.text()
 
     output.deliver({"text": text, "json": lambda _: encode(CardsDocument(tuple(cards)))})
