@@ -91,7 +91,7 @@ def sarif(text):
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
         (location,) = result["locations"]
         uri = location["physicalLocation"]["artifactLocation"]["uri"]
-        assert re.fullmatch(r"(?![/.])[A-Za-z0-9%/._~-]+", uri), "relative, and encoded"
+        assert re.fullmatch(r"(?!/|\.{1,2}(?:/|\Z))[A-Za-z0-9%/._~-]+", uri), "relative, and encoded"
         assert location["physicalLocation"]["region"]["startLine"] >= 1
         assert result["message"]["text"]
     prints = [result["partialFingerprints"]["primaryLocationLineHash"] for result in run["results"]]

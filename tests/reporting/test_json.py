@@ -12,7 +12,7 @@ from card_doctor.model import Card, Policy, Snapshot
 from card_doctor.reporting.json import ErrorDocument, encode, render
 from card_doctor.reporting.schemas import document_schema
 
-SLOW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+SLOW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def strictly(text: str):

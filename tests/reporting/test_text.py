@@ -66,7 +66,7 @@ def test_quiet_is_one_line_a_report(golden):
     golden("quiet", text)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     documents(), st.sampled_from([1, 40, 80, 200]), st.booleans(), st.booleans(), st.sampled_from(["ascii", "utf-8"])
 )
