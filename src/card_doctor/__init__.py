@@ -4,6 +4,7 @@
 >>> report = card_doctor.check("distilbert-allsides")  # this interpreter
 >>> report.verdict.trains, report.findings
 >>> card_doctor.require("distilbert-allsides")  # raises IncompatibleEnvironment, its text the report
+>>> card_doctor.require_ranks("distilbert-allsides")  # under torchrun: all ranks stop together
 >>> Trainer(..., callbacks=[card_doctor.TrainerCallback("distilbert-allsides")])
 """
 
@@ -13,18 +14,23 @@ from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
     from card_doctor.callback import TrainerCallback
+    from card_doctor.fleet.ranks import require_ranks
     from card_doctor.model import Document, Report
 
-__all__ = ["IncompatibleEnvironment", "TrainerCallback", "check", "require"]
+__all__ = ["IncompatibleEnvironment", "IncompatibleRanks", "TrainerCallback", "check", "require", "require_ranks"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """`TrainerCallback` is made from transformers' own: imported when it is asked for."""
+    """Import what few scripts need, and `TrainerCallback`, made from transformers' own, when it is asked for."""
     if name == "TrainerCallback":
         from card_doctor.callback import TrainerCallback  # noqa: PLC0415
 
         return TrainerCallback
+    if name == "require_ranks":
+        from card_doctor.fleet.ranks import require_ranks  # noqa: PLC0415
+
+        return require_ranks
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -34,6 +40,10 @@ class IncompatibleEnvironment(RuntimeError):  # noqa: N818  named for what it sa
     def __init__(self, text: str, report: Report) -> None:
         super().__init__(text)
         self.report = report
+
+
+class IncompatibleRanks(RuntimeError):  # noqa: N818  named for what it says
+    """A run over these ranks will not work; the message is the comparison as text."""
 
 
 def _document(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Any, Callable, Optional, Tuple
+from typing import Any, Optional, Tuple
 
 import click
 
@@ -13,7 +13,7 @@ from card_doctor.cli import options
 from card_doctor.cli.session import Look, Output, Session
 from card_doctor.errors import EnvironmentReadError
 from card_doctor.knowledge import Matrices
-from card_doctor.model import Policy, Report, Snapshot, Tool, Verdict
+from card_doctor.model import Tool
 
 
 @click.command("compare", short_help="What differs between machines, and which is the odd one out.")
@@ -38,13 +38,14 @@ def command(
     does not train on a node; else 2 where a node gave no answer.
     """
     from card_doctor.fleet import compare, read_snapshots  # noqa: PLC0415
+    from card_doctor.fleet.judging import judge_with  # noqa: PLC0415
     from card_doctor.reporting.json import comparison_document, encode  # noqa: PLC0415
 
     settings = session.settings(flags)
     output = Output(settings)
     knowledge = Matrices([Path(folder) for folder in settings.matrices])
     policy, _ = settings.policy(dt.datetime.now().astimezone().date())
-    judge = _judge(card, knowledge, policy, offline=settings.offline) if card else None
+    judge = judge_with(card, knowledge, policy, offline=settings.offline) if card else None
     fleet = compare(read_snapshots(snapshots), expected=expect, judge=judge)
     if not fleet.groups and not fleet.silent:
         raise EnvironmentReadError("no snapshot there", "Write one on each node: card-doctor snapshot > NODE.json")
@@ -57,24 +58,3 @@ def command(
 
     output.deliver({"text": text, "json": lambda _: encode(comparison_document(fleet, tool))})
     return fleet.exit_code
-
-
-def _judge(card: str, knowledge: Matrices, policy: Policy, *, offline: bool) -> Callable[[Snapshot], Report]:
-    """The card's report for a snapshot, as `check --environment` would give it."""
-    from card_doctor.cards import find_card  # noqa: PLC0415
-    from card_doctor.checks.registry import all_checks  # noqa: PLC0415
-    from card_doctor.checkup import judge, machines, with_precision  # noqa: PLC0415
-    from card_doctor.model import Case  # noqa: PLC0415
-
-    found, checks = find_card(card, knowledge.directories, offline=offline), all_checks()
-
-    def report(snapshot: Snapshot) -> Report:
-        (machine,) = machines(snapshot, (), None, knowledge)
-        told = with_precision(machine, found, policy)
-        try:
-            return judge(Case(snapshot, told, policy, knowledge, found), checks)
-        except Exception as error:  # noqa: BLE001  a damaged snapshot must not cost the answer for all others
-            message = f"could not be judged: {type(error).__name__}: {error}"
-            return Report(found, told, Verdict("unknown", "unknown"), error=message)
-
-    return report
