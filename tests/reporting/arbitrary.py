@@ -32,6 +32,8 @@ def _of(info: Any) -> st.SearchStrategy[Any]:
     if name == "StructType":
         parts = {field.name: _of(field.type) for field in info.fields}
         return st.fixed_dictionaries(parts).map(lambda values: _made(info.cls, values)).filter(lambda made: made)
+    if name == "Metadata":
+        return _of(info.type)
     if name == "UnionType":
         return st.one_of(*map(_of, info.types))
     if name == "LiteralType":
@@ -69,6 +71,8 @@ def filled(document: Document, text: str) -> Document:
 
 def _filled(value: Any, info: Any, text: str) -> Any:
     name = type(info).__name__
+    if name == "Metadata":
+        return _of(info.type)
     if name == "UnionType":
         (info,) = (one for one in info.types if type(one).__name__ != "NoneType")
         return value if value is None else _filled(value, info, text)
