@@ -272,7 +272,12 @@ def this_python(minor: str) -> Python:
         "platform_python_implementation": "CPython", "platform_system": "Linux", "python_full_version": f"{minor}.9",
         "python_version": minor, "sys_platform": "linux",
     }  # fmt: skip
-    return Python(f"{minor}.9", executable="/env/bin/python", markers=markers, search_path=(paths["stdlib"], paths["stdlib"] + "/lib-dynload"))
+    return Python(
+        f"{minor}.9",
+        executable="/env/bin/python",
+        markers=markers,
+        search_path=(paths["stdlib"], paths["stdlib"] + "/lib-dynload"),
+    )
 
 
 def beside(knowledge: Matrices, release: Release, when: str) -> Dict[str, str]:
