@@ -185,3 +185,10 @@ def test_without_a_requirement_the_way_out_is_what_was_there_when_the_importer_c
     older = msgspec.structs.replace(DATASETS, provider_version="6.0.1")
     assert [one.requirement for one in findings(older, releases=releases)[0].remedies] == ["pyarrow>=7.0.0"]
     assert findings(DATASETS)[0].remedies == ()
+
+
+def test_what_is_not_installed_is_not_missed_where_nobody_asks_to_train():
+    torch = msgspec.structs.replace(NO_MODULE, importer="transformers", importer_version="5.20.2", module="torch")
+    assert findings(torch) == []
+    assert len(findings(msgspec.structs.replace(torch, entry="train.py"))) == 1
+    assert len(findings(DATASETS)) == 1, "what is installed and does not fit is told"

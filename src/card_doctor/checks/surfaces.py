@@ -121,11 +121,18 @@ def _causes(case: Case, kind: Kind) -> Iterator[List[Need]]:
     """The needs of that kind which hold for this snapshot, those of one cause together, what is sure first."""
     causes: Dict[Tuple[object, ...], List[Need]] = {}
     for need in _needs(case):
-        if need.kind == kind:
+        if need.kind == kind and _is_asked(case, need):
             missing = need.module.partition(".")[0] if need.provider is None else ""
             causes.setdefault((need.importer, need.provider, missing, need.loop), []).append(need)
     for needs in causes.values():
         yield sorted(needs, key=lambda need: not need.sure)
+
+
+def _is_asked(case: Case, need: Need) -> bool:
+    """Where there is neither a card nor a torch, nobody asks to train: what is not installed is then not missed."""
+    packages = case.snapshot.packages
+    trains = case.card is not None or "torch" in packages or need.entry.endswith(".py")
+    return trains or _provider(need) in {*packages, "python"}
 
 
 def _needs(case: Case) -> Iterator[Need]:

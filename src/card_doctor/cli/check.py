@@ -63,7 +63,7 @@ def command(session: Session, /, cards: Tuple[str, ...], *, every: bool, pattern
         )
     matrices = [Path(folder) for folder in settings.matrices]
     references = _references(cards, matrices, every=every, pattern=pattern)
-    counted = Progress(len(references), "cards", quiet=settings.quiet)
+    counted = Progress(len(references), "cards", quiet=settings.quiet or len(references) < 2)
     training, data = _training(settings.run, settings.data, settings.label)
     document = run(
         references or [None],
