@@ -244,6 +244,7 @@ def test_interrupted_while_it_waits_is_130(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=tmp_path,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  a background job of a shell ignores it
     )
     time.sleep(1.5)
     process.send_signal(signal.SIGINT)

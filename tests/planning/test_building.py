@@ -143,7 +143,9 @@ def start(plan, tmp_path):
     written = tmp_path / "plan.json"
     written.write_bytes(msgspec.json.encode(plan))
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(written), str(tmp_path / "env")], stdout=subprocess.PIPE
+        [sys.executable, "-c", PROGRAM, str(written), str(tmp_path / "env")],
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  a background job of a shell ignores it
     )
     with process.stdout as said:
         said.readline()
