@@ -54,18 +54,33 @@ CODE_QUALITY = {
         },
     },
 }
-# A command as the runner reads it (actions/runner, ActionCommand.cs): at a line's begin, or ##[ anywhere.
-COMMAND = re.compile(r"::(error|warning) file=([^,:\s]+),line=(\d+),title=([^,:]+)::(.+)")
+# As the runner reads a command (actions/runner, ActionCommand.cs): at a line's begin, up to the next ::, its properties
+# after the first space and between commas; or ##[ anywhere.
+COMMAND = re.compile(r"::(error|warning) ([^:]+)::(.+)")
+
+
+def command(line):
+    """Severity, file, line, title and message of an annotation; None for any other line."""
+    match = COMMAND.fullmatch(line)
+    if match is None:
+        return None
+    properties = [one.partition("=") for one in match.group(2).split(",")]
+    assert [name for name, _, _ in properties] == ["file", "line", "title"]
+    file, number, title = (value for _, _, value in properties)
+    assert file.strip()
+    assert number.isdecimal()
+    assert title
+    return match.group(1), file, number, title, match.group(3)
 
 
 def github(text):
     """Its annotations; what is no annotation must be no command either."""
     found = []
     for line in text.split("\n"):
-        match = COMMAND.fullmatch(line)
-        if match:
+        annotation = command(line)
+        if annotation:
             assert all(re.match("%(25|0A|0D|3A|2C)", line[one.start() :]) for one in re.finditer("%", line))
-            found.append(match.groups())
+            found.append(annotation)
         else:
             assert not line.lstrip().startswith("::")
             assert "##[" not in line
