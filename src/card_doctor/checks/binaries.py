@@ -184,32 +184,37 @@ def library_missing(case: Case) -> Iterator[Finding]:
         raise NotApplicable("what the loader of this machine finds is not known")
     for misfit in library_misfits(case.snapshot, binaries):
         importer, needs = misfit.importer, misfit.needs
-        yield _finding(
-            "packages/library-missing",
+        yield _missing(
             case,
             misfit,
-            subject=importer.name,
-            found=importer.version,
-            needs=", ".join(needs),
-            message=f"{importer.name} {importer.version} needs {_and_more(needs)}, and neither an installed "
-            "distribution nor this system has it",
+            lacks="neither an installed distribution nor this system has it",
             because="The loader looks for it when the distribution is imported, and finds nothing of that name.",
             remedies=tuple(Remedy("install", text) for text in _declared_for(case, importer, needs))
             or (Remedy("setting", text=f"install the library, or {importer.name} anew with what it requires"),),
         )
     for misfit in system_misfits(case.snapshot, binaries):
-        importer, needs = misfit.importer, misfit.needs
-        yield _finding(
-            "packages/library-missing",
+        yield _missing(
             case,
             misfit,
-            subject=importer.name,
-            found=importer.version,
-            needs=", ".join(needs),
-            message=f"{importer.name} {importer.version} needs {_and_more(needs)}, and this system's is older",
+            lacks="this system's is older",
             because="It was compiled on a newer system: the C and C++ libraries of this one lack what it calls.",
-            remedies=(Remedy("setting", text=f"use a release of {importer.name} for older systems"),),
+            remedies=(Remedy("setting", text=f"use a release of {misfit.importer.name} for older systems"),),
         )
+
+
+def _missing(case: Case, misfit: Misfit, *, lacks: str, because: str, remedies: Tuple[Remedy, ...]) -> Finding:
+    importer, needs = misfit.importer, misfit.needs
+    return _finding(
+        "packages/library-missing",
+        case,
+        misfit,
+        subject=importer.name,
+        found=importer.version,
+        needs=", ".join(needs),
+        message=f"{importer.name} {importer.version} needs {_and_more(needs)}, and {lacks}",
+        because=because,
+        remedies=remedies,
+    )
 
 
 def library_misfits(snapshot: Snapshot, binaries: Binaries) -> Iterator[Misfit]:

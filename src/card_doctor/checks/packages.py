@@ -137,14 +137,9 @@ def _joined(name: str, violations: List[_Violation]) -> str:
 
 
 def _is_enforced(case: Case, violation: _Violation) -> Optional[Enforced]:
-    for enforced in case.knowledge.enforced():
-        if enforced.distribution == violation.by.name and violation.declared.name in enforced.names:
-            try:
-                if SpecifierSet(enforced.versions).contains(violation.by.version, prereleases=True):
-                    return enforced
-            except InvalidVersion:
-                continue
-    return None
+    by, name = violation.by, violation.declared.name
+    known = (one for one in case.knowledge.enforced() if one.distribution == by.name and name in one.names)
+    return next((one for one in known if _is_in(by.version, one.versions)), None)
 
 
 def _works(case: Case, violation: _Violation, name: str) -> Optional[Unenforced]:
