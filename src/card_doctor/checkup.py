@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 import msgspec
 
@@ -25,6 +26,7 @@ from card_doctor.model import (
     Environment,
     Finding,
     Gap,
+    Ignore,
     JoinedRemedy,
     Machine,
     Plan,
@@ -40,6 +42,43 @@ from card_doctor.planning import install_command, join
 
 # Only what can be installed mends these; a GPU can't be.
 MENDABLE = ("versions", "packages", "python")
+
+
+class Tally:
+    """What is counted over all reports of a document."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._counted: Counter[str] = Counter()
+        self._silenced: Set[Ignore] = set()
+        self._unread = False
+
+    def add(self, report: Report) -> None:
+        self._counted.update(finding.severity for finding in report.findings)
+        self._counted.update(result.outcome for result in report.checks if result.outcome in {"unknown", "crashed"})
+        self._counted["ignored"] += len(report.ignored)
+        self._silenced.update(engine.used(self._policy.ignore, report))
+        self._unread = self._unread or report.error is not None
+
+    def counts(self) -> Counts:
+        return Counts(**{name: self._counted[name] for name in Counts.__struct_fields__})
+
+    def unused_ignores(self) -> Tuple[Ignore, ...]:
+        """Those that silence nothing in any report: they can go."""
+        return tuple(ignore for ignore in self._policy.ignore if ignore not in self._silenced)
+
+    def exit_code(self) -> int:
+        if self._unread:
+            return 2
+        counts = self.counts()
+        failing = {
+            "error": counts.error,
+            "warning": counts.error + counts.warning,
+            "unknown": counts.error + counts.warning + counts.unknown + counts.crashed,
+            "never": 0,
+        }
+        return 1 if failing[self._policy.fail_on] else 0
+
 
 Stated = Tuple[Tuple[str, str], ...]
 
@@ -73,12 +112,14 @@ def run(
     progress: Callable[[int], None] = lambda _done: None,
     training: Optional[Run] = None,
     data: Optional[Data] = None,
+    hand_over: Optional[Callable[[Report], None]] = None,
 ) -> Document:
     """Judge every card (None: the environment alone) for every machine. `timeout` is in seconds, for a foreign
     interpreter, and once more for the torch in it, which is imported and tried if `deep`; what the training `script`
     imports is judged too; `plan` makes the plan that a card's report gets; `offline` keeps from asking the hub;
-    `progress` is told how many cards are done. Raises CardDoctorError where no answer can be given; of many cards, one
-    that can't be read gets a report that says so.
+    `progress` is told how many cards are done. `hand_over` takes each report as it is known: then the document, which
+    counts them, does not hold them. Raises CardDoctorError where no answer can be given; of many cards, one that can't
+    be read gets a report that says so.
     """
     policy = policy or Policy()
     knowledge = Matrices(matrices)
@@ -96,6 +137,12 @@ def run(
     checks = all_checks()
     kept = Kept()
     reports: List[Report] = []
+    tally = Tally(policy)
+
+    def made(report: Report) -> None:
+        tally.add(report)
+        (hand_over or reports.append)(report)
+
     for done, reference in enumerate(cards or [None]):
         progress(done)
         card: Optional[Card] = None
@@ -105,22 +152,21 @@ def run(
             except CardError as error:
                 if len(cards) == 1:
                     raise
-                reports.append(_unreadable(reference, error))
+                made(_unreadable(reference, error))
                 continue
         for machine in alternatives:
             told = with_precision(machine, card, policy)
             case = Case(snapshot, told, policy, knowledge, card, *files, run=training, data=data)
             report = judge(case, checks, kept)
-            reports.append(msgspec.structs.replace(report, plan=plan(case)) if plan and card else report)
-    counts = _count(reports)
+            made(msgspec.structs.replace(report, plan=plan(case)) if plan and card else report)
     return Document(
         tool=Tool("card-doctor", __version__, knowledge.digest),
         policy=policy,
         environment=Environment.of(snapshot),
-        exit_code=_exit_code(reports, counts, policy),
-        counts=counts,
+        exit_code=tally.exit_code(),
+        counts=tally.counts(),
         reports=tuple(reports),
-        unused_ignores=engine.unused(policy.ignore, reports),
+        unused_ignores=tally.unused_ignores(),
     )
 
 
@@ -280,28 +326,3 @@ def _unreadable(reference: str, error: CardError) -> Report:
         verdict=Verdict("unknown", "unknown"),
         error=error.message,
     )
-
-
-def _count(reports: Sequence[Report]) -> Counts:
-    severities = [finding.severity for report in reports for finding in report.findings]
-    outcomes = [result.outcome for report in reports for result in report.checks]
-    return Counts(
-        error=severities.count("error"),
-        warning=severities.count("warning"),
-        note=severities.count("note"),
-        ignored=sum(len(report.ignored) for report in reports),
-        unknown=outcomes.count("unknown"),
-        crashed=outcomes.count("crashed"),
-    )
-
-
-def _exit_code(reports: Sequence[Report], counts: Counts, policy: Policy) -> int:
-    if any(report.error for report in reports):
-        return 2
-    failing = {
-        "error": counts.error,
-        "warning": counts.error + counts.warning,
-        "unknown": counts.error + counts.warning + counts.unknown + counts.crashed,
-        "never": 0,
-    }
-    return 1 if failing[policy.fail_on] else 0

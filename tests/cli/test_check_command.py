@@ -289,6 +289,20 @@ def test_every_card_of_a_folder_in_one_table(broken, tmp_path):
     assert [one["card"]["name"] for one in made["reports"]] == ["card-0", "card-1", "card-2", "card-3"]
 
 
+def test_many_cards_in_json_are_the_document_that_a_file_of_them_is(broken, tmp_path):
+    """To standard output each report is written as it is known; a file is written at the end."""
+    (tmp_path / "cards").mkdir()
+    for number in range(3):
+        (tmp_path / "cards" / f"card-{number}.toml").write_text(f'[versions]\ntransformers = "4.1{number}.0"\n')
+    (tmp_path / "cards" / "card-8.toml").write_text("[versions")
+    asked = ["check", "--all", "cards", "--python", broken, *T4, "--ignore", "versions", "--ignore", "amp/none-such"]
+    streamed = card_doctor(*asked, "--format", "json", cwd=tmp_path)
+    whole = card_doctor(*asked, "--quiet", "--output", "json=whole.json", cwd=tmp_path)
+    assert streamed.returncode == whole.returncode == 2
+    assert json.loads(streamed.stdout) == json.loads((tmp_path / "whole.json").read_text())
+    assert len(json.loads(streamed.stdout)["unused_ignores"]) == 1
+
+
 def test_all_is_the_catalogue(broken, tmp_path):
     made = report("--all", "-k", "distil", "--python", broken, *T4, code=1, cwd=tmp_path)
     assert "distilbert-allsides" in {one["card"]["name"] for one in made["reports"]}

@@ -122,10 +122,9 @@ def _ignores(ignore: Ignore, finding: Finding) -> bool:
     return names(ignore.id, finding.id, finding.subject) and ignore.subject in {None, finding.subject}
 
 
-def unused(ignores: Sequence[Ignore], reports: Sequence[Report]) -> Tuple[Ignore, ...]:
-    """The ignores that silence nothing in any report: they can go."""
-    silenced = [one.finding for report in reports for one in report.ignored]
-    return tuple(ignore for ignore in ignores if not any(_ignores(ignore, finding) for finding in silenced))
+def used(ignores: Sequence[Ignore], report: Report) -> Tuple[Ignore, ...]:
+    """The ignores that silence something in the report."""
+    return tuple(ignore for ignore in ignores if any(_ignores(ignore, one.finding) for one in report.ignored))
 
 
 def verdict(

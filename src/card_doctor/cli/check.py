@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Mapping, Optional, Sequence, Tuple
 
 import click
 
 from card_doctor.cli import ids, options
-from card_doctor.cli.session import Look, Output, Progress, Session
+from card_doctor.cli.session import Look, Output, Progress, Session, show
 from card_doctor.errors import CardDoctorError, UsageError
 from card_doctor.model import Case, Data, Document, Plan, Run
 from card_doctor.reporting import FORMATS, renderer
@@ -52,6 +53,7 @@ def command(session: Session, /, cards: Tuple[str, ...], *, every: bool, pattern
     environment itself is checked.
     """
     from card_doctor.checkup import run  # noqa: PLC0415
+    from card_doctor.reporting.json import Stream  # noqa: PLC0415
 
     settings = session.settings(flags, reports=True)
     output = Output(settings, FORMATS)
@@ -65,6 +67,7 @@ def command(session: Session, /, cards: Tuple[str, ...], *, every: bool, pattern
     references = _references(cards, matrices, every=every, pattern=pattern)
     counted = Progress(len(references), "cards", quiet=settings.quiet or len(references) < 2)
     training, data = _training(settings.run, settings.data, settings.label)
+    stream = Stream(partial(show, ended=False)) if output.is_json_alone and len(references) > 1 else None
     document = run(
         references or [None],
         python=settings.python,
@@ -83,8 +86,12 @@ def command(session: Session, /, cards: Tuple[str, ...], *, every: bool, pattern
         progress=counted,
         training=training,
         data=data,
+        hand_over=stream.add if stream else None,
     )
     counted.end()
+    if stream:
+        stream.end(document)
+        return document.exit_code
 
     def text(look: Look) -> str:
         from card_doctor.checks.registry import FAMILIES  # noqa: PLC0415

@@ -127,6 +127,11 @@ class Output:
         self._files = [_file(output, formats) for output in settings.output]
         self._format = settings.format if settings.format in formats else formats[0]
 
+    @property
+    def is_json_alone(self) -> bool:
+        """Is JSON on standard output all that is asked for?"""
+        return self._format == "json" and not self._files
+
     def deliver(self, renderers: Renderers, *, aside: bool = False) -> None:
         """The files first: where one can't be written, that error is all that is printed. `aside`: on standard error,
         where standard output is another program's.
@@ -169,13 +174,15 @@ def write(path: Path, text: str) -> None:
         raise CardDoctorError(f"{path}: can't be written: {error.strerror or error}") from None
 
 
-def show(text: str, encoding: str = "utf-8", *, aside: bool = False) -> None:
-    """Data, on standard output (`aside`: on standard error). A reader that went away (`| head`) is no error."""
+def show(text: str, encoding: str = "utf-8", *, aside: bool = False, ended: bool = True) -> None:
+    """Data, on standard output (`aside`: on standard error); `ended` unless more of the line is to come. A reader that
+    went away (`| head`) is no error.
+    """
     stream = sys.stderr if aside else sys.stdout
     if stream is None:  # closed by whoever started us
         return
     try:
-        _put(stream, _ended(text).encode(encoding, "backslashreplace"))
+        _put(stream, (_ended(text) if ended else text).encode(encoding, "backslashreplace"))
     except OSError as error:
         _silence(stream)
         if not aside and not isinstance(error, BrokenPipeError):

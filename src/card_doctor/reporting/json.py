@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Optional, Tuple, Union
 
 import msgspec
 
@@ -247,17 +247,41 @@ def comparison_document(fleet: Fleet, tool: Tool) -> ComparisonDocument:
 
 def render(document: Document) -> str:
     """The whole document as JSON text, whatever its verdict."""
-    return encode(
-        ReportDocument(
-            tool=document.tool,
-            policy=_policy(document.policy),
-            environment=document.environment,
-            exit_code=document.exit_code,
-            counts=document.counts,
-            unused_ignores=document.unused_ignores,
-            reports=tuple(map(_report, document.reports)),
-        )
+    return encode(_document(document))
+
+
+class Stream:
+    """The same of many reports, written one by one as they become known: they stand before what counts them."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._before = '{\n  "reports": ['
+
+    def add(self, report: Report) -> None:
+        self._write(f"{self._before}\n    {_indented(_report(report), 4)}")
+        self._before = ","
+
+    def end(self, document: Document) -> None:
+        """`document` holds all but the reports."""
+        rest = msgspec.to_builtins(_document(document))
+        del rest["reports"]
+        self._write(f"{self._before if self._before != ',' else ''}\n  ],{encode(rest)[1:]}")
+
+
+def _document(document: Document) -> ReportDocument:
+    return ReportDocument(
+        tool=document.tool,
+        policy=_policy(document.policy),
+        environment=document.environment,
+        exit_code=document.exit_code,
+        counts=document.counts,
+        unused_ignores=document.unused_ignores,
+        reports=tuple(map(_report, document.reports)),
     )
+
+
+def _indented(value: Any, by: int) -> str:
+    return encode(value).replace("\n", "\n" + " " * by)  # a string in JSON holds no line break
 
 
 def encode(value: Any) -> str:
