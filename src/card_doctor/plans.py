@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Callable, NamedTuple, Optional, Sequence, Tuple
 
 import msgspec
@@ -154,6 +155,7 @@ def described(wish: Wish) -> Snapshot:
     )
 
 
+@cache
 def this_machine() -> Snapshot:
     """Its platform alone: no package is looked at."""
     from card_doctor.environment.payload import reader  # noqa: PLC0415
@@ -162,8 +164,7 @@ def this_machine() -> Snapshot:
 
 
 def _elsewhere(platform: Platform) -> bool:
-    here = this_machine().platform
-    return here is None or (here.system, here.machine) != (platform.system, platform.machine) or here != platform
+    return this_machine().platform != platform
 
 
 def _interpreter(wish: Wish, *, elsewhere: bool) -> Optional[Interpreter]:

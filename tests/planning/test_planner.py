@@ -32,6 +32,8 @@ FILES = (
     wheel("torch", "2.1.2", ["triton-like"], uploaded="2023-12-14"),
     wheel("triton-like", "1.0", uploaded="2023-12-01"),
     wheel("transformers", "4.18.0", uploaded="2022-04-06"),
+    wheel("datasets", "1.18.4", uploaded="2022-03-07"),
+    wheel("datasets", "2.15.0", uploaded="2023-11-16"),
 )
 
 
@@ -163,7 +165,7 @@ def test_a_build_of_another_index_is_planned_as_the_default_one_and_its_index_is
 
 def test_a_gpu_that_the_cards_torch_runs_on_moves_nothing(plan):
     made = plan({"transformers": "4.18.0", "torch": "1.9.1"}, real_torch(), gpus=[T4])
-    assert (made.python, made.differences) == ("3.9", ())
+    assert (made.python, [one for one in made.differences if one.card is not None]) == ("3.9", [])
     assert {"torch==1.9.1", "transformers==4.18.0"} <= set(made.requirements)
 
 
@@ -172,8 +174,55 @@ def test_a_newer_gpu_moves_torch_alone_and_what_only_that_requires_is_of_its_day
     stated, planned, because = reasons(made)["torch"]
     assert (stated, planned) == ("1.9.1", "2.1.2")
     assert because.startswith("the first default build with kernels for the NVIDIA H100")
-    assert set(made.requirements) == {"torch==2.1.2", "transformers==4.18.0", "triton-like==1.0"}
+    assert set(made.requirements) == {"torch==2.1.2", "transformers==4.18.0", "triton-like==1.0", "datasets==1.18.4"}
     assert made.date == "2022-04-13"
+
+
+def test_what_loads_the_data_is_added_where_the_card_names_none(plan):
+    made = plan({"transformers": "4.18.0", "torch": "1.9.1"}, real_torch(), gpus=[T4])
+    assert "datasets==1.18.4" in made.requirements
+    assert reasons(made)["datasets"][:2] == (None, "1.18.4")
+    assert not any(one.startswith("datasets") for one in plan({"torch": "1.9.1"}, real_torch()).requirements)
+
+
+def test_the_python_that_the_card_states_is_tried_first_and_is_no_requirement(plan):
+    made = plan({"alpha": "1.0", "python": "3.8.10"})
+    assert (made.python, made.requirements, made.differences) == ("3.8", ("alpha==1.0", "beta==1.0"), ())
+
+
+def test_another_python_than_the_cards_is_a_difference_with_its_reason(plan):
+    made = plan({"alpha": "1.0", "python": "Python 3.8"}, python=Interpreter("3.11.4"))
+    assert reasons(made) == {"python": ("Python 3.8", "3.11", "it was asked for")}
+    made = plan({"torch": "1.9.1", "python": "3.12"}, real_torch(), gpus=[T4])
+    assert (made.python, reasons(made)["python"][:2]) == ("3.8", ("3.12", "3.8"))
+
+
+def test_a_day_that_is_told_takes_nothing_newer_of_what_the_card_states_either(plan):
+    made = plan({"alpha": "1.5"}, date="2022-02-01")
+    assert made.requirements == ("alpha==1.0", "beta==1.0")
+    assert reasons(made)["alpha"] == ("1.5", "1.0", "alpha 1.5 is of 2022-03-01, after 2022-02-01")
+
+
+def test_a_day_before_any_release_is_told_without_asking_the_resolver(plan):
+    made = plan({"alpha": "1.5"}, date="1999-01-01")
+    (wall,) = made.blocked_by
+    assert wall.message == "there was no release of alpha by 1999-01-01: the first is of 2022-01-01"
+    assert (wall.way, made.calls) == ("a later day: --date 2022-03-01", 0)
+
+
+def test_what_can_only_be_removed_is_left_out_and_that_is_said(plan):
+    knowledge = known()
+    knowledge.told_hazards = (hazard("helper-breaks", {"alpha": "", "helper": ""}, ["-helper"]),)
+    made = plan({"alpha": "1.0", "helper": "1.0"}, knowledge)
+    assert made.requirements == ("alpha==1.0", "beta==1.0")
+    assert reasons(made)["helper"] == ("1.0", None, "helper-breaks breaks")
+
+
+def test_nothing_is_left_out_where_another_release_mends_it(plan):
+    knowledge = known()
+    knowledge.told_hazards = (hazard("two", {"alpha": "", "beta": ">=1.5"}, ["-beta", "beta<1.5"]),)
+    made = plan({"alpha": "1.0", "beta": "1.5"}, knowledge)
+    assert made.requirements == ("alpha==1.0", "beta==1.0")
 
 
 def test_a_python_that_has_no_such_wheel_moves_what_it_must_and_says_which_has(plan):

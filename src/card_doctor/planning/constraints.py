@@ -9,7 +9,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from card_doctor.checks.requirements import normalise, parse
-from card_doctor.model import Finding
+from card_doctor.checks.versions import STANDARD_LOOP
+from card_doctor.model import Finding, Remedy
 from card_doctor.planning.draft import Draft, cost
 from card_doctor.planning.ground import Ground
 
@@ -27,7 +28,7 @@ def mend(ground: Ground, draft: Draft, findings: Sequence[Finding], *, only_add:
     """
     stuck: List[Finding] = []
     for finding in findings:
-        ways = [way for remedy in finding.remedies if (way := _apply(ground, draft, finding, remedy.requirement))]
+        ways = [way for remedy in finding.remedies if (way := _apply(ground, draft, finding, remedy))]
         if only_add:
             ways = [way for way in ways if way.choices == draft.choices]
         if any(way == draft for way in ways):
@@ -39,18 +40,18 @@ def mend(ground: Ground, draft: Draft, findings: Sequence[Finding], *, only_add:
     return Mended(draft, stuck)
 
 
-def _apply(ground: Ground, draft: Draft, finding: Finding, requirement: Optional[str]) -> Optional[Draft]:
+def _apply(ground: Ground, draft: Draft, finding: Finding, remedy: Remedy) -> Optional[Draft]:
     """The draft with a remedy's requirement; None where it is none, or nothing meets it."""
-    parsed = parse(requirement) if requirement else None
-    if parsed is None or _is_removal(finding, requirement) or _of_another_index(parsed):
+    parsed = parse(remedy.requirement) if remedy.requirement else None
+    if parsed is None or _of_another_index(parsed):
         return None
     name = normalise(parsed.name)
     because = finding.message
     choice = draft.choices.get(name)
+    if remedy.kind == "remove":  # what another one brings along can't be left out
+        return draft.leave_out(name, because) if choice is not None and name not in STANDARD_LOOP else None
     if choice is None:
-        new = name not in draft.added and any(
-            remedy.kind == "install" and remedy.requirement == requirement for remedy in finding.remedies
-        )
+        new = name not in draft.added and remedy.kind == "install"
         if not new and draft.ranges.get(name, SpecifierSet()) & parsed.specifier == draft.ranges.get(name):
             return draft
         held = draft.hold(name, parsed.specifier, because, add=new)
@@ -65,10 +66,6 @@ def _apply(ground: Ground, draft: Draft, finding: Finding, requirement: Optional
         return held if held.ranges != draft.ranges else draft
     is_own = choice.own is not None and Version(version) == choice.own
     return held.choose(choice._replace(version=version, because=choice.because if is_own else because))
-
-
-def _is_removal(finding: Finding, requirement: Optional[str]) -> bool:
-    return any(remedy.kind == "remove" and remedy.requirement == requirement for remedy in finding.remedies)
 
 
 def _of_another_index(requirement: Requirement) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, FrozenSet, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from packaging.specifiers import SpecifierSet
@@ -51,11 +50,12 @@ def base_date(ground: Ground, draft: Draft, told: Optional[str]) -> Optional[str
 
 def dates_for(ground: Ground, draft: Draft, told: Optional[str], resolver: Resolver) -> Dates:
     """With a day of its own for each release that was moved beyond the card's day, and for what only these require
-    (two questions more, at once); and for what a constraint asks for and is not there by that day.
+    (two questions more, at once); and for what a constraint asks for and is not there by that day. A day that was told
+    is the last for all.
     """
     date = base_date(ground, draft, told)
-    if date is None:
-        return Dates(None)
+    if date is None or told is not None:
+        return Dates(date)
     own: Dict[str, str] = {}
     latest, shared, preferred = None, frozenset[str](), ""
     for name, version in draft.versions.items():
@@ -78,6 +78,8 @@ def _required(
     draft: Draft, own: Mapping[str, str], date: str, latest: str, resolver: Resolver
 ) -> Tuple[FrozenSet[str], FrozenSet[str], str]:
     """What the moved releases require, and what the others do, by name; and a pylock.toml of the others."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  for few, and slow to import
+
     versions = draft.versions
     moved = Question(tuple(f"{name}=={versions[name]}" for name in own), date=latest)
     rest = Question(tuple(f"{name}=={version}" for name, version in versions.items() if name not in own), date=date)

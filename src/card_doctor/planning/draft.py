@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import lru_cache
 from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tuple
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from card_doctor.checks.versions import distributions_of
 from card_doctor.knowledge.releases import find_release, is_between, nearest_release
 from card_doctor.model import Card, Knowledge, Release
 
+# What loads the data of the standard loop; neither transformers nor torch requires it.
+LOADER = "datasets"
 # What a card is about is given up last.
 WEIGHTS = {"transformers": 4, "torch": 3, "datasets": 2}
+LEFT_OUT = 1000  # what it costs to do without a distribution that the card states: more than any other release
 WEEK = dt.timedelta(days=7)  # what was released with a pin is there a few days later at the latest
 
 
@@ -34,14 +39,15 @@ class Choice(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """`ranges` hold distributions back, pinned ones too; `added` are required although nothing declares it;
-    `reasons` tell why, by distribution.
+    """`ranges` hold distributions back, pinned ones too; `added` are required although nothing declares it; `left_out`
+    are the card's and break the rest; `reasons` tell why, by distribution.
     """
 
     choices: Mapping[str, Choice]
     ranges: Mapping[str, SpecifierSet] = {}
     added: FrozenSet[str] = frozenset()
     reasons: Mapping[str, str] = {}
+    left_out: Tuple[Choice, ...] = ()
 
     def choose(self, choice: Choice) -> Draft:
         return self._replace(choices={**self.choices, choice.name: choice})
@@ -54,6 +60,11 @@ class Draft(NamedTuple):
             reasons={name: because, **self.reasons},
         )
 
+    def leave_out(self, name: str, because: str) -> Draft:
+        choice = self.choices[name]._replace(version=None, because=because)
+        rest = {other: choice for other, choice in self.choices.items() if other != name}
+        return self._replace(choices=rest, left_out=(*self.left_out, choice))
+
     @property
     def versions(self) -> Dict[str, str]:
         return {choice.name: choice.version for choice in self.choices.values() if choice.version}
@@ -65,9 +76,12 @@ class Draft(NamedTuple):
 
 def stated(card: Card, knowledge: Knowledge) -> Draft:
     """The card's own releases. What was built from source becomes the nearest release, and a build of an index of its
-    own the release that the package index has.
+    own the release that the package index has. A card that trains with transformers gets what loads its data.
     """
-    return Draft({name: _choice(name, text, knowledge) for name, text in card.versions.items()})
+    draft = Draft({name: _choice(name, text, knowledge) for name, text in distributions_of(card).items()})
+    if {"transformers", "torch"} <= set(draft.choices) and LOADER not in draft.choices:
+        return draft.hold(LOADER, SpecifierSet(), "training loads its data with it, and the card names none", add=True)
+    return draft
 
 
 def _choice(name: str, text: str, knowledge: Knowledge) -> Choice:
@@ -87,13 +101,19 @@ def _choice(name: str, text: str, knowledge: Knowledge) -> Choice:
     return Choice(name, text, exact, Version(exact), because)
 
 
+@lru_cache(maxsize=8192)
+def parsed(version: str) -> Version:
+    """Of a release that we know: there are thousands, and they are compared again and again."""
+    return Version(version)
+
+
 def by_nearness(releases: Mapping[str, Release], own: Version) -> List[Release]:
     """Final releases, the nearest first: `own` itself, its series, then by the number of series away, the newer side
     before the older, and the newest of each series.
     """
     finals = sorted(
         (version, release)
-        for version, release in ((Version(text), release) for text, release in releases.items())
+        for version, release in ((parsed(text), release) for text, release in releases.items())
         if version == own or not (version.is_prerelease or release.yanked)
     )
     every = sorted({_series(version) for version, _ in finals} | {_series(own)})
@@ -111,7 +131,7 @@ def by_nearness(releases: Mapping[str, Release], own: Version) -> List[Release]:
 
 def away(releases: Mapping[str, Release], own: Version, version: Version) -> int:
     """How many series lie between them."""
-    every = sorted({_series(Version(text)) for text in releases} | {_series(own), _series(version)})
+    every = sorted({_series(parsed(text)) for text in releases} | {_series(own), _series(version)})
     return abs(every.index(_series(own)) - every.index(_series(version)))
 
 
@@ -121,7 +141,7 @@ def _series(version: Version) -> Tuple[int, int, int]:
 
 def cost(draft: Draft, knowledge: Knowledge) -> int:
     """How far it is from the card: what moved, by weight and number of series."""
-    total = 0
+    total = LEFT_OUT * len(draft.left_out)
     for choice in draft.moved:
         weight = WEIGHTS.get(choice.name, 1)
         if choice.own is None or choice.version is None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
+import msgspec
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
@@ -24,15 +25,17 @@ from card_doctor.model import (
     Snapshot,
 )
 from card_doctor.model.report import DECISIVE
-from card_doctor.planning.draft import Choice, Draft, by_nearness
+from card_doctor.planning.draft import Choice, Draft, by_nearness, parsed
 from card_doctor.planning.interpreters import Interpreter
 
 Judge = Callable[[Case], Sequence[Finding]]
 MOST = 400  # steps of looking ahead; real sets take a few dozen
 
 
-class Site(NamedTuple):
-    """Everything but the Python: where, for which card, by whose judgement."""
+class Site(msgspec.Struct, frozen=True):
+    """Everything but the Python: where, for which card, by whose judgement. Known of it so far: `against`, what was
+    found of each torch on this machine, and `finals`, the final releases of each distribution, the newest first.
+    """
 
     card: Card
     machine: Machine
@@ -40,17 +43,23 @@ class Site(NamedTuple):
     knowledge: Knowledge
     judge: Judge
     policy: Policy
+    against: Dict[str, Optional[Finding]] = msgspec.field(default_factory=dict)
+    finals: Dict[str, List[Release]] = msgspec.field(default_factory=dict)
 
 
 class Ground:
-    """`day` is the card's: of several releases that are as near, one that was there by then is nearer."""
+    """`day` is the card's: of several releases that are as near, one that was there by then is nearer. Nothing is newer
+    than `limit`, where there is one.
+    """
 
-    def __init__(self, site: Site, interpreter: Interpreter, day: Optional[str] = None) -> None:
+    def __init__(
+        self, site: Site, interpreter: Interpreter, day: Optional[str] = None, limit: Optional[str] = None
+    ) -> None:
         self.site = site
         self._day = day
+        self._limit = limit
         self.interpreter = interpreter
         self.python: Python = python_on(interpreter.version, site.platform)
-        self._hardware: Dict[str, Optional[Finding]] = {}
 
     # What can be had
 
@@ -58,7 +67,9 @@ class Ground:
         return find_release(self.site.knowledge.releases(name), Version(version))
 
     def installable(self, release: Release) -> bool:
-        """By a wheel, or from source where the release never had one."""
+        """Within the limit, by a wheel, or from source where the release never had one."""
+        if self._limit is not None and release.date > self._limit:
+            return False
         if has_wheel(release, self.python, self.site.platform):
             return True
         return not release.wheels and release.sdist and allows(release.requires_python, self.python.version)
@@ -67,11 +78,13 @@ class Ground:
         """Why this machine can't use the index's build of that torch; None where it can, or where nothing is known.
         That there is no GPU is no fault of torch's.
         """
-        if version not in self._hardware:
-            found = self.site.judge(self._case(self._packages({"torch": version}), complete=False))
-            against = (one for one in found if one.family == "accelerator" and one.severity != "note")
-            self._hardware[version] = next(against, None)
-        return self._hardware[version]
+        known = self.site.against
+        if version not in known:
+            case = self._case(self._packages({"torch": version}), complete=False)
+            policy = msgspec.structs.replace(case.policy, select=("accelerator",))
+            found = self.site.judge(msgspec.structs.replace(case, policy=policy))
+            known[version] = next((one for one in found if one.severity != "note"), None)
+        return known[version]
 
     def nearest(self, choice: Choice, specifier: SpecifierSet) -> Optional[str]:
         """The release nearest to the card's within that range that can be had and run here; None where there is none.
@@ -80,11 +93,14 @@ class Ground:
         releases = self.site.knowledge.releases(choice.name)
         if choice.own is None or not releases:
             return choice.version if choice.own is None or specifier.contains(choice.own, prereleases=True) else None
-        if find_release(releases, choice.own) is None and specifier.contains(choice.own, prereleases=True):
+        own = find_release(releases, choice.own)
+        if own is None and specifier.contains(choice.own, prereleases=True):
             return choice.version  # newer than what we know, or not ours to know
+        if own is not None and self._is_kept(choice, own, specifier):  # mostly so, and it spares us to sort them all
+            return own.version
         found: Optional[Version] = None
         for release in by_nearness(releases, choice.own):
-            version = Version(release.version)
+            version = parsed(release.version)
             if found is not None and (version.major, version.minor) != (found.major, found.minor):
                 break
             within = specifier.contains(version, prereleases=version == choice.own)
@@ -93,6 +109,14 @@ class Ground:
                     return release.version
                 found = found or version
         return str(found) if found is not None else None
+
+    def _is_kept(self, choice: Choice, own: Release, specifier: SpecifierSet) -> bool:
+        return (
+            parsed(own.version) == choice.own
+            and specifier.contains(choice.own, prereleases=True)
+            and self.installable(own)
+            and (choice.name != "torch" or self.hardware(own.version) is None)
+        )
 
     def _runs(self, own: Version, version: Version) -> bool:
         """Can this machine use that torch in place of `own`? A GPU that is newer than torch wants a newer torch, not an
@@ -116,6 +140,8 @@ class Ground:
         release = self.release(choice.name, str(choice.own)) if choice.own is not None else None
         if release is None:
             return ""
+        if self._limit is not None and release.date > self._limit:
+            return f"{choice.name} {release.version} is of {release.date}, after {self._limit}"
         if not self.installable(release):
             fitting = pythons(release, self.site.platform)
             where = f"for Python {_spelled(fitting)}" if fitting else f"for no Python on {self.site.platform.machine}"
@@ -200,7 +226,7 @@ class Ground:
         dates: Mapping[str, str],
     ) -> bool:
         specifier = wanted.get(name, SpecifierSet())
-        if name in versions and specifier.contains(Version(versions[name]), prereleases=True):
+        if name in versions and specifier.contains(parsed(versions[name]), prereleases=True):
             return False
         limit = dates.get(name, date)
         found = next(self.newest(name, specifier, limit), None)
@@ -211,12 +237,15 @@ class Ground:
 
     def newest(self, name: str, specifier: SpecifierSet, date: Optional[str]) -> Iterator[Release]:
         """Final releases within a range up to a day that can be installed here, the newest first."""
-        releases = self.site.knowledge.releases(name)
-        for version in sorted(map(Version, releases), reverse=True):
-            release = find_release(releases, version)
-            if release is None or release.yanked or version.is_prerelease or (date and release.date > date):
+        finals = self.site.finals
+        if name not in finals:
+            known = self.site.knowledge.releases(name).values()
+            usable = (one for one in known if not (one.yanked or parsed(one.version).is_prerelease))
+            finals[name] = sorted(usable, key=lambda release: parsed(release.version), reverse=True)
+        for release in finals[name]:
+            if date is not None and release.date > date:
                 continue
-            if specifier.contains(version) and self.installable(release):
+            if specifier.contains(parsed(release.version)) and self.installable(release):
                 yield release
 
 

@@ -4,6 +4,7 @@ resolver and judged by our own checks until nothing is found, or it is known why
 
 from __future__ import annotations
 
+import re
 from typing import Callable, FrozenSet, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 import msgspec
@@ -15,7 +16,7 @@ from card_doctor.errors import CardError
 from card_doctor.knowledge.releases import MINORS
 from card_doctor.model import Difference, Finding, Plan, Proof, Wall
 from card_doctor.planning.constraints import mend
-from card_doctor.planning.dates import Dates, base_date, dates_for
+from card_doctor.planning.dates import NONE, Dates, base_date, dates_for
 from card_doctor.planning.draft import WEIGHTS, Choice, Draft, cost, stated
 from card_doctor.planning.ground import Ground, Site
 from card_doctor.planning.interpreters import Interpreter, find, in_order
@@ -63,6 +64,7 @@ class Planner:
         self._tried_sources = False
         self._from_source: FrozenSet[str] = frozenset()  # what has no wheel, as was found
         self._day: Optional[str] = None  # the card's
+        self._own_minor = _minor_of(site.card.versions.get("python", ""))
         self._missing: List[Tuple[int, Interpreter]] = []  # not installed, and how far their sets are from the card
 
     def plan(self) -> Plan:
@@ -73,7 +75,7 @@ class Planner:
                 f"{self._site.card.name} states no versions: there is nothing to plan",
                 "a plan needs at least one, as `Transformers 4.18.0` under the framework versions",
             )
-        self._day = base_date(Ground(self._site, Interpreter("3.9")), draft, self._date)
+        self._day = base_date(self._ground(Interpreter("3.9")), draft, self._date)
         walls: List[Wall] = []
         tried: List[Tuple[Ground, Draft]] = []
         for ground, fitted in self._candidates(draft, walls):
@@ -100,6 +102,9 @@ class Planner:
             calls=self._uv.calls,
         )
 
+    def _ground(self, interpreter: Interpreter) -> Ground:
+        return Ground(self._site, interpreter, self._day, None if self._date == NONE else self._date)
+
     # Candidates
 
     def _candidates(self, draft: Draft, walls: List[Wall]) -> Iterator[Tuple[Ground, Draft]]:
@@ -107,7 +112,7 @@ class Planner:
         the card as it is before any other is looked at.
         """
         if self._python is not None:
-            ground = Ground(self._site, self._python, self._day)
+            ground = self._ground(self._python)
             fitted = self._fit(ground, draft)
             if isinstance(fitted, Wall):
                 walls.append(fitted)
@@ -115,8 +120,9 @@ class Planner:
                 yield ground, fitted
             return
         later: List[Tuple[int, int, int, Draft]] = []
-        for place, minor in enumerate(in_order(MINORS, self._day)):
-            fitted = self._fit(Ground(self._site, Interpreter(f"3.{minor}.99"), self._day), draft)
+        minors = sorted(in_order(MINORS, self._day), key=lambda minor: minor != self._own_minor)
+        for place, minor in enumerate(minors):
+            fitted = self._fit(self._ground(Interpreter(f"3.{minor}.99")), draft)
             if isinstance(fitted, Wall):
                 walls.append(fitted)
                 continue
@@ -129,7 +135,7 @@ class Planner:
         for far, _, minor, _ in later:
             yield from self._with_interpreter(minor, draft, far)
         for _, missing in self._missing:  # for want of any other
-            yield Ground(self._site, missing, self._day), self._fitted(Ground(self._site, missing, self._day), draft)
+            yield self._ground(missing), self._fitted(self._ground(missing), draft)
 
     def _with_interpreter(self, minor: int, draft: Draft, far: int) -> Iterator[Tuple[Ground, Draft]]:
         interpreter = Interpreter(f"3.{minor}") if self._elsewhere else find(minor)
@@ -138,7 +144,7 @@ class Planner:
             if not self._uv.downloads:
                 self._missing.append((far, interpreter))
                 return
-        ground = Ground(self._site, interpreter, self._day)
+        ground = self._ground(interpreter)
         yield ground, self._fitted(ground, draft)
 
     def _fitted(self, ground: Ground, draft: Draft) -> Draft:
@@ -164,7 +170,18 @@ class Planner:
             draft = mended
         return draft
 
+    def _own_day(self, choice: Choice) -> Optional[str]:
+        release = self._ground(Interpreter("3.9")).release(choice.name, str(choice.own)) if choice.own else None
+        return release.date if release else None
+
     def _no_release(self, ground: Ground, choice: Choice) -> Wall:
+        days = [release.date for release in self._site.knowledge.releases(choice.name).values()]
+        if self._date not in {None, NONE} and days and str(self._date) < min(days):
+            return Wall(
+                choice.name,
+                f"there was no release of {choice.name} by {self._date}: the first is of {min(days)}",
+                way=f"a later day: --date {self._own_day(choice) or min(days)}",
+            )
         without = ground.nearest_anyhow(choice)
         if choice.name == "torch" and without is not None:
             against = ground.hardware(without)
@@ -311,7 +328,7 @@ class Planner:
             platform=self._platform(),
             date=found.dates.date,
             pins=resolution.pins,
-            differences=tuple(_differences(found)),
+            differences=(*_differences(found), *self._other_python(python)),
             findings=found.left,
             notes=tuple(self._notes(found)),
             proof=Proof("resolved"),
@@ -323,6 +340,17 @@ class Planner:
             resolver=f"uv {self._uv.version}",
             calls=self._uv.calls,
         )
+
+    def _other_python(self, python: Interpreter) -> Iterator[Difference]:
+        if self._own_minor in {None, python.minor}:
+            return
+        if self._python is not None:
+            because = "it was asked for"
+        elif any(missing.minor == self._own_minor for _, missing in self._missing):
+            because = f"Python 3.{self._own_minor} is not installed here: `uv python install 3.{self._own_minor}`"
+        else:
+            because = "the card's releases, or nearer ones, can be had for it"
+        yield Difference("python", self._site.card.versions["python"], python.series, because)
 
     def _notes(self, found: Found) -> Iterator[str]:
         python = found.ground.interpreter
@@ -363,6 +391,12 @@ def _question(ground: Ground, draft: Draft, dates: Dates, *, by_constraints: boo
     )
 
 
+def _minor_of(python: str) -> Optional[int]:
+    """Of the Python that a card states, however it is spelled: 3.9.7, Python 3.9."""
+    found = re.search(r"\b3\.(\d+)", python)
+    return int(found[1]) if found else None
+
+
 def _is_of_releases(finding: Finding) -> bool:
     """Could other releases have mended it? What the machine lacks (a GPU, a driver, a setting) they can't."""
     return finding.family in {"packages", "python"}
@@ -392,7 +426,7 @@ def _because(ground: Ground, choice: Choice, version: str) -> str:
 
 def _differences(found: Found) -> Iterator[Difference]:
     planned = found.resolution.versions
-    for choice in found.draft.choices.values():
+    for choice in (*found.draft.choices.values(), *found.draft.left_out):
         version = planned.get(choice.name)
         if version != choice.stated:
             yield Difference(choice.name, choice.stated, version, _with_index(choice))
