@@ -40,7 +40,7 @@ from card_doctor.model import Card
 
 Row = Dict[str, Any]
 MATRICES = Matrices()
-BUILD_TIMEOUT, TRUTH_TIMEOUT = 2400, 600  # seconds
+BUILD_TIMEOUT, TRUTH_TIMEOUT = 2400, 1800  # seconds; a machine that is busy otherwise must not look like a failure
 ROOM = 4 * 2**30  # bytes of disk that an environment of one download takes at most
 PYTHONS = ["3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13"]
 OURS = [sys.executable, "-m", "card_doctor"]

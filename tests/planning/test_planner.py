@@ -190,6 +190,12 @@ def test_the_python_that_the_card_states_is_tried_first_and_is_no_requirement(pl
     assert (made.python, made.requirements, made.differences) == ("3.8", ("alpha==1.0", "beta==1.0"), ())
 
 
+def test_a_range_that_the_card_states_is_kept_and_what_meets_it_is_no_difference(plan):
+    made = plan({"alpha": "1.5", "beta": "<1.5", "python": ">=3.8"})
+    assert (made.requirements, made.differences) == (("alpha==1.5", "beta==1.0"), ())
+    assert plan({"alpha": "1.0", "python": "<3.8"}).python == "3.7"
+
+
 def test_another_python_than_the_cards_is_a_difference_with_its_reason(plan):
     made = plan({"alpha": "1.0", "python": "Python 3.8"}, python=Interpreter("3.11.4"))
     assert reasons(made) == {"python": ("Python 3.8", "3.11", "it was asked for")}

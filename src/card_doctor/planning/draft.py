@@ -6,7 +6,7 @@ import datetime as dt
 from functools import lru_cache
 from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tuple
 
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from card_doctor.checks.versions import distributions_of
@@ -79,6 +79,10 @@ def stated(card: Card, knowledge: Knowledge) -> Draft:
     own the release that the package index has. A card that trains with transformers gets what loads its data.
     """
     draft = Draft({name: _choice(name, text, knowledge) for name, text in distributions_of(card).items()})
+    for name, choice in draft.choices.items():
+        asked = as_range(choice.stated)
+        if asked is not None:
+            draft = draft.hold(name, asked, f"the card asks for {choice.stated}")
     if {"transformers", "torch"} <= set(draft.choices) and LOADER not in draft.choices:
         return draft.hold(LOADER, SpecifierSet(), "training loads its data with it, and the card names none", add=True)
     return draft
@@ -88,7 +92,8 @@ def _choice(name: str, text: str, knowledge: Knowledge) -> Choice:
     try:
         version = Version(text)
     except InvalidVersion:
-        return Choice(name, text, None, None, f"the card's {text!r} is no version")
+        told = "" if as_range(text) is not None else f"the card's {text!r} is no version"
+        return Choice(name, text, None, None, told)
     releases = knowledge.releases(name)
     release = find_release(releases, version)
     if release is None and releases and is_between(releases, version):
@@ -99,6 +104,14 @@ def _choice(name: str, text: str, knowledge: Knowledge) -> Choice:
     exact = release.version if release else version.public
     because = f"the package index has no +{version.local} build" if version.local else ""
     return Choice(name, text, exact, Version(exact), because)
+
+
+def as_range(text: str) -> Optional[SpecifierSet]:
+    """What a card states as ``>=2.0``; None where it is no range."""
+    try:
+        return SpecifierSet(text) if text.lstrip().startswith(("<", ">", "=", "!", "~")) else None
+    except InvalidSpecifier:
+        return None
 
 
 @lru_cache(maxsize=8192)

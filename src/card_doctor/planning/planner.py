@@ -17,7 +17,7 @@ from card_doctor.knowledge.releases import MINORS
 from card_doctor.model import Difference, Finding, Plan, Proof, Wall
 from card_doctor.planning.constraints import mend
 from card_doctor.planning.dates import NONE, Dates, base_date, dates_for
-from card_doctor.planning.draft import WEIGHTS, Choice, Draft, cost, stated
+from card_doctor.planning.draft import WEIGHTS, Choice, Draft, as_range, cost, stated
 from card_doctor.planning.ground import Ground, Site
 from card_doctor.planning.interpreters import Interpreter, find, in_order
 from card_doctor.planning.resolver import Question, Refusal, Resolution, Resolver
@@ -64,7 +64,6 @@ class Planner:
         self._tried_sources = False
         self._from_source: FrozenSet[str] = frozenset()  # what has no wheel, as was found
         self._day: Optional[str] = None  # the card's
-        self._own_minor = _minor_of(site.card.versions.get("python", ""))
         self._missing: List[Tuple[int, Interpreter]] = []  # not installed, and how far their sets are from the card
 
     def plan(self) -> Plan:
@@ -120,7 +119,7 @@ class Planner:
                 yield ground, fitted
             return
         later: List[Tuple[int, int, int, Draft]] = []
-        minors = sorted(in_order(MINORS, self._day), key=lambda minor: minor != self._own_minor)
+        minors = sorted(in_order(MINORS, self._day), key=lambda minor: not self._is_the_cards(minor))
         for place, minor in enumerate(minors):
             fitted = self._fit(self._ground(Interpreter(f"3.{minor}.99")), draft)
             if isinstance(fitted, Wall):
@@ -342,15 +341,24 @@ class Planner:
         )
 
     def _other_python(self, python: Interpreter) -> Iterator[Difference]:
-        if self._own_minor in {None, python.minor}:
+        if self._is_the_cards(python.minor):
             return
+        missing = [one for _, one in self._missing if self._is_the_cards(one.minor)]
         if self._python is not None:
             because = "it was asked for"
-        elif any(missing.minor == self._own_minor for _, missing in self._missing):
-            because = f"Python 3.{self._own_minor} is not installed here: `uv python install 3.{self._own_minor}`"
+        elif missing:
+            because = f"Python {missing[0].series} is not installed here: `uv python install {missing[0].series}`"
         else:
             because = "the card's releases, or nearer ones, can be had for it"
         yield Difference("python", self._site.card.versions["python"], python.series, because)
+
+    def _is_the_cards(self, minor: int) -> bool:
+        """The Python that the card states, spelled in any way (3.9.7, Python 3.9, >=3.7); any where it states none."""
+        stated = self._site.card.versions.get("python", "")
+        asked, named = as_range(stated), re.search(r"\b3\.(\d+)", stated)
+        if asked is not None:
+            return asked.contains(f"3.{minor}.99")
+        return named is None or int(named[1]) == minor
 
     def _notes(self, found: Found) -> Iterator[str]:
         python = found.ground.interpreter
@@ -391,12 +399,6 @@ def _question(ground: Ground, draft: Draft, dates: Dates, *, by_constraints: boo
     )
 
 
-def _minor_of(python: str) -> Optional[int]:
-    """Of the Python that a card states, however it is spelled: 3.9.7, Python 3.9."""
-    found = re.search(r"\b3\.(\d+)", python)
-    return int(found[1]) if found else None
-
-
 def _is_of_releases(finding: Finding) -> bool:
     """Could other releases have mended it? What the machine lacks (a GPU, a driver, a setting) they can't."""
     return finding.family in {"packages", "python"}
@@ -428,7 +430,8 @@ def _differences(found: Found) -> Iterator[Difference]:
     planned = found.resolution.versions
     for choice in (*found.draft.choices.values(), *found.draft.left_out):
         version = planned.get(choice.name)
-        if version != choice.stated:
+        asked = as_range(choice.stated)
+        if version != choice.stated and (version is None or asked is None or not asked.contains(version)):
             yield Difference(choice.name, choice.stated, version, _with_index(choice))
     for name in sorted({*found.draft.added, *found.draft.ranges} - set(found.draft.choices)):
         if name in planned:
