@@ -60,6 +60,8 @@ _IMAGE = re.compile(r"!\[[^\[\]]{0,300}\]\([^()]{0,1000}\)")
 _LINK = re.compile(r"\[([^\[\]]{0,300})\]\([^()\s]{0,1000}(?:\s\"[^\"]{0,200}\")?\)")
 _ESCAPED = re.compile(r"\\([\\`*_{}\[\]()#+\-.!|~>$%])")
 _EMPHASIS = re.compile(r"\*\*+|`+|(?<!\w)__(?=\w)|(?<=\w)__(?!\w)|(?<![\w*])\*(?=\S)|(?<=[\w.:)])\*(?![\w*])")
+_MATH = re.compile(r"\\[()]")
+_PAIR = re.compile(r"[^:=]{1,80}[:=]\s{0,3}[\d.+-]")  # a line of a report, ruled off: no heading
 _MARKED = re.compile(r"[*`_\\\[<&$（）：，。％＝～＋－\u00a0\u2212\u3000]")
 _WIDE = str.maketrans("（）：，％＝～＋－｜\u00a0\u2212\u3000", "():,%=~+-|\u0020-\u0020")
 _GLUED = re.compile(r"(?i)(?<![\w.-])(python|pytorch|torch|cuda|tensorflow|transformers)(?=\d{1,2}\.\d)")
@@ -74,10 +76,13 @@ def clean(text: str) -> str:
             text = printable(html.unescape(text))
         if "[" in text:
             text = _LINK.sub(r"\1", _IMAGE.sub("", text))
+        math = "$" in text or "\\(" in text
+        if math and "^" in text:
+            text = _MATH.sub("", text)
         text = _ESCAPED.sub(r"\1", text)
         text = text.translate(_WIDE)
         text = _EMPHASIS.sub("", text)
-        if "$" in text:
+        if math:
             text = text.replace("\\times", "x").replace("\\approx", "≈").replace("$", "")
     return _GLUED.sub(r"\1 ", text).strip()
 
@@ -117,7 +122,8 @@ def blocks(lines: Sequence[Numbered]) -> Iterator[Block]:
             continue
         bullet = _BULLET.match(raw)
         text = clean(raw[bullet.end() :] if bullet else raw)
-        if bullet is None and _UNDERLINE.match(following) and len(text) < 120 and not _UNDERLINE.match(raw):
+        ruled = bullet is None and _UNDERLINE.match(following) is not None and not _UNDERLINE.match(raw)
+        if ruled and len(text) < 120 and not _PAIR.match(text):
             yield Heading(1 if "=" in following else 2, text, number)
             index += 1
             continue

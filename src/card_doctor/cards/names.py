@@ -31,7 +31,7 @@ tensorflow-probability tensorflow-text tensorrt tensorrt-llm textattack tiktoken
 torch-cluster torch-geometric torch-scatter torch-sparse torch-xla torchao torchaudio torchcodec torchcrf torchdata
 torchmetrics torchsde torchtext torchtune torchvision tqdm transformers transformers-interpret
 transformers-stream-generator triton trl tsfm-public typer ultralytics umap-learn unsloth unsloth-zoo urllib3 vllm
-wandb webdataset whisperx xformers xgboost yt-dlp zstandard python
+span-marker wandb webdataset whisperx xformers xgboost yt-dlp zstandard python
 """
 
 # Under another.
@@ -53,7 +53,7 @@ sb3=stable-baselines3|sentence transformer=sentence-transformers|sentencetransfo
 simple transformers=simpletransformers|sklearn=scikit-learn|skimage=scikit-image|stable baselines3=stable-baselines3
 stable baselines 3=stable-baselines3|tensorflow keras=keras|tf=tensorflow|tokenizer=tokenizers
 torch geometric=torch-geometric|torch vision=torchvision|torch audio=torchaudio
-transformer reinforcement learning=trl|ultralytics yolov8=ultralytics
+spanmarker=span-marker|transformer reinforcement learning=trl|ultralytics yolov8=ultralytics
 weights & biases=wandb|weights and biases=wandb|xgb=xgboost|yaml=pyyaml
 """
 

@@ -36,6 +36,8 @@ _QUANTIZATION = re.compile(r"_?load_in_[48]bit|llm_int8_\w+|bnb_4bit_\w+|quant_m
 _SPACY = re.compile(r"[A-Z]+(?:_[A-Z]+)+")
 _SNAKE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)+|[a-z]{2,20}")
 _INFERRED = re.compile(r"\b(?:inferred|e\.g\.|assumed)\b")
+_HALVES = re.compile(r"(?P<one>train\w*|micro)\s?/\s?(?P<other>eval\w*|val\w*|test\w*)", re.IGNORECASE)
+_TWO = re.compile(r"(?P<one>\d{1,6})\s?/\s?(?P<other>\d{1,6})\s{0,3}$")
 _NEAR = 3  # lines between a metric's name and its value, in YAML
 _LONGEST_LABEL, _LONGEST_WORD = 80, 60
 
@@ -98,7 +100,10 @@ class Pairs:
 
     def read(self, pair: Pair) -> bool:
         """Is the pair a fact, or known to be none? Then it is noted, and no words of it are read again."""
-        label = hyperparameters.label_of(pair.printed)
+        halves = _halves(pair)
+        if halves:
+            return all(map(self.read, halves))
+        label = precision.flag_of(hyperparameters.label_of(pair.printed))
         if not label or not pair.value or len(label) > _LONGEST_LABEL:
             return False
         if pair.trust == PAIR and prose.advises(pair.raw):
@@ -223,6 +228,8 @@ class Pairs:
             return False
         if label in LORA:
             return self._lora_parts(pair.value, pair)
+        if label == "epoch" and (pair.trust == TABLE or "hyperparameters" in (pair.section.kind, self.run)):
+            label = "epochs"  # beside a batch size it is how many, beside a score which
         if self._optimizer_part(label, pair):
             return True
         key = (
@@ -258,6 +265,8 @@ class Pairs:
         self._note(f"hyperparameters.{key}", value, pair)
         for said in prose.remarks_in(rest, key) if rest else ():
             self._note(f"hyperparameters.{said.key}", said.value, pair)
+        for said in prose.schedules_in(rest) if key == "learning_rate" else ():
+            self._note("hyperparameters.lr_scheduler_type", said.value, pair)
         if key in {"lora_r", "lora_alpha"}:
             self._lora_parts(rest, pair)
         return True
@@ -311,3 +320,14 @@ class Pairs:
         trust = GENERATED if pair.generated("hyperparameters") else pair.trust
         self._stated.add(key, value, pair.raw, pair.number, trust)
         self.run = "hyperparameters"
+
+
+def _halves(pair: Pair) -> Tuple[Pair, ...]:
+    """``Batch size (train / eval): 8 / 16`` as its two."""
+    labels, values = _HALVES.search(pair.printed), _TWO.match(pair.value)
+    if labels is None or values is None:
+        return ()
+    rest = re.sub(r"\(\s*\)", "", _HALVES.sub("", pair.printed)).strip()
+    return tuple(
+        pair._replace(printed=f"{labels.group(half)} {rest}", value=values.group(half)) for half in ("one", "other")
+    )

@@ -20,6 +20,7 @@ _FLAGS: Dict[str, Optional[Mode]] = {
     "fp16": "fp16", "float16": "fp16", "bf16": "bf16", "bfloat16": "bf16", "fp32": "fp32", "tf32": None,
     "use_amp": None,
 }  # fmt: skip
+_FLAG = re.compile(r"(?:use_)?((?:fp|bf|float|bfloat)\d\d)_(?:precision|training|mixed_precision|enabled)")
 _ON = {"true", "auto", "full", "yes", "1", "on", "enabled"}
 _WORD = r"mixed_bfloat16|mixed_float16|bfloat16|bf16|float16|fp16|float32|fp32|tf32|fp8"
 _TYPE = re.compile(rf"(?<![\w./])(?:torch\.)?(?P<type>{_WORD})(?![\w-]*_|\w|\.\w)", re.IGNORECASE)
@@ -49,6 +50,12 @@ def is_flag(label: str) -> bool:
     return label in _FLAGS
 
 
+def flag_of(label: str) -> str:
+    """``fp16_precision`` and ``use_bf16_training`` are on or off as ``fp16`` and ``bf16`` are; others as they are."""
+    found = _FLAG.fullmatch(label)
+    return found.group(1) if found and found.group(1) in _FLAGS else label
+
+
 def of_label(label: str, value: str, *, keras: bool) -> Optional[Precision]:
     """The precision that ``label: value`` states, None where it states none (``Precision: 0.68`` is a score)."""
     value = value.strip()
@@ -56,7 +63,7 @@ def of_label(label: str, value: str, *, keras: bool) -> Optional[Precision]:
         return None
     if label in _FLAGS:
         mode = _FLAGS[label]
-        on = value.lower().strip("'\" ") in _ON and label != "tf32"
+        on = value.lower().partition("(")[0].strip("'\" ") in _ON and label != "tf32"
         return Precision(mode, None if mode else label, f"{label}: {value}") if on else None
     if value.lower().startswith("apex"):
         return Precision("fp16", "apex", value)

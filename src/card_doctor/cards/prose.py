@@ -28,7 +28,8 @@ _ADVICE = re.compile(
     r"^\s*use\b|\b(?:reproduc\w+|try|consider|e\.g\.|for example|for instance|recommend\w*|suggest\w*|should"
     r"|could|would|might|typical\w*|usually|if you|you can|you may|suppose|imagine|adjust\w*|experiment with|increase"
     r"|decrease"
-    r"|instead of|compared)\b",
+    r"|instead of|compared|recom\w+|conseill\w+|consigli\w+|empfehl\w+|empfohlen\w*|puede\w*|peut|könn\w+"
+    r"|рекоменд\w+|推荐|建议|おすすめ|권장)\b",
     re.IGNORECASE,
 )
 _COMPARED = re.compile(
@@ -40,21 +41,35 @@ _COMPARED = re.compile(
 _VALUE = rf"(?P<value>{NUMBER}%?)"
 _IS = (
     r"\s{0,2}(?:\([^()]{0,30}\)\s?)?(?:[:=≈~]|of|is|was|set (?:to|at)|equal to|at|to|with)?\s{0,2}"
-    r"(?:about|approximately|around|a|an)?\s{0,2}[≈~]?\s{0,2}"
+    r"(?:de|di|von|da|da\s|为|は|로|в)?\s{0,2}(?:about|approximately|around|a|an)?\s{0,2}[≈~]?\s{0,2}"
 )
+# Of other languages, as running words have them; lists have more of them (vocabulary).
+_FOREIGN = {
+    "learning_rate": (
+        r"tasa de aprendizaje|taxa de aprendizado|taux d['’]apprentissage|tasso di apprendimento|lernrate"
+        r"|скорост\w+ обучения|学习率|学習率|학습률"
+    ),
+    "train_batch_size": (
+        r"tamaño de(?:l)? lote|tamanho do lote|taille de(?: l| b)ot|taille de batch|batch-?größe|dimensione del batch"
+        r"|размер\w* (?:батча|пакета)|批次大小|批大小|バッチサイズ|배치 크기"
+    ),
+    "num_epochs": r"épocas|époques|epochen|epoche|эпох\w*|轮(?!廓)|エポック|에포크|에폭",
+}
 _COUNT = r"\d{1,3}(?:,\d{3})+|\d{1,8}|\d{1,4}(?:\.\d)?\s?[kKM]"
 _STATED: List[Pattern] = [
     (key, re.compile(rf"(?<![\w-])(?:{words}){_IS}{_VALUE}", re.IGNORECASE))
     for key, words in (
-        ("learning_rate", r"learning[- ]rate"),
-        ("total_train_batch_size", r"(?:effective|global|total)(?: train(?:ing)?)? batch[- ]size"),
+        ("learning_rate", rf"learning[- ]rate|lr|{_FOREIGN['learning_rate']}"),
+        ("total_train_batch_size", r"(?:effective|global|total)(?: train(?:ing)?)? batch(?:[- ]size)?"),
         (
             "train_batch_size",
             (
                 r"(?<!effective )(?<!global )(?<!total )(?<!eval )(?<!evaluation )(?<!validation )"
-                r"(?:train(?:ing)? |per[- ]device )?batch[- ]size"
+                r"(?:(?:train(?:ing)? |per[- ]device )?batch[- ]size|train(?:ing)? batch)"
+                rf"|{_FOREIGN['train_batch_size']}"
             ),
         ),
+        ("eval_batch_size", r"eval(?:uation)? batch(?:[- ]size)?"),
         ("gradient_accumulation_steps", r"gradient[- ]accumulation(?: steps?)?(?: factor)?"),
         ("weight_decay", r"weight[- ]decay"),
         ("lr_scheduler_warmup_ratio", r"warm-?up[- ]ratio"),
@@ -78,6 +93,9 @@ _STATED: List[Pattern] = [
                 r"(?<![\w.-])(?P<value>\d{1,4}(?:\.\d{1,4})?) ?(?:full |training |complete |total )?epo(?:che?|c)s?\b"
             ),
         ),
+        ("num_epochs", r"(?:^|[:,;]\s)(?P<value>\d{1,4}) epochs(?=\s?(?:$|[,;.)]))"),
+        ("num_epochs", rf"(?<![\w.,-])(?P<value>\d{{1,4}}) ?(?:{_FOREIGN['num_epochs']})(?!\w)"),
+        ("lr_scheduler_warmup_steps", rf"warm-?up\s(?P<value>{_COUNT})\ssteps"),
         (
             "training_steps",
             (
@@ -92,7 +110,16 @@ _STATED: List[Pattern] = [
         ("lr_scheduler_warmup_steps", rf"(?<![\w.,])(?P<value>{_COUNT})\s(?:linear\s)?warm-?up\ssteps"),
     )
 ]
-_HYPERPARAMETER = re.compile(r"learning|batch|accumul|decay|warm|seed|lora|smooth|seq|epo|steps", re.IGNORECASE)
+_HYPERPARAMETER = re.compile(
+    r"learning|\blr\b|batch|accumul|decay|warm|seed|lora|smooth|seq|epo|steps|" + "|".join(_FOREIGN.values()),
+    re.IGNORECASE,
+)
+_SCHEDULE = re.compile(
+    r"\b(?P<kind>cosine(?:[ -]with[ -]restarts)?|linear|polynomial|constant|inverse[- ]square[- ]root)"
+    r"[- ](?:(?:learning[- ]rate|lr)[- ])?(?:decay|schedul\w+|annealing)\b",
+    re.IGNORECASE,
+)
+_KINDS = {"inverse_square_root": "inverse_sqrt"}
 
 _SHORT = rf"\s?[:=]?\s?(?:of )?{_VALUE}"
 _REMARKS: List[Pattern] = [
@@ -168,6 +195,13 @@ def optimizers_in(text: str) -> Iterator[Said]:
         optimizer.pop("weight_decay", None)  # read for itself
         if not advises(text[max(0, found.start() - 60) : found.start()]):
             yield Said("optimizer", optimizer, found.group(), found.start())
+
+
+def schedules_in(text: str) -> Iterator[Said]:
+    """``2e-4 with cosine decay``"""
+    for found in _SCHEDULE.finditer(text):
+        kind = re.sub(r"[\s-]", "_", found.group("kind").lower())
+        yield Said("lr_scheduler_type", _KINDS.get(kind, kind), found.group(), found.start())
 
 
 def remarks_in(text: str, key: str) -> Iterator[Said]:

@@ -177,8 +177,11 @@ class Reader:
             if text[0] == "{" and self._pairs.mapping(text, number):
                 return
             trust = LIST if bullet else PAIR
-            if self._pairs_of(pieces(text), number, trust, section):
+            parts = pieces(text)
+            if self._pairs_of(parts, number, trust, section):
                 self._end_paragraph()
+                if len(parts) > 1:  # "epochs=3 seed=0 with torch 2.5.1"
+                    self._versions(text, lambda _: number, SENTENCE, section)
                 return
         if not bullet:
             self._where.prose(text)
@@ -292,7 +295,7 @@ class Reader:
             text = clean(raw).strip("-*•,{} \t")
             if _COMMAND.match(text):
                 continue
-            if section.kind == "versions":
+            if section.kind in {"versions", "requirements"}:
                 for one in versions_in(text):
                     self._version(one.name, one.version, one.raw, number, CODE)
             elif section.kind in {"hyperparameters", "evaluation"}:

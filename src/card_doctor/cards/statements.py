@@ -19,6 +19,8 @@ _CONFIDENCE: Dict[int, Confidence] = {
 }  # fmt: skip
 MAX_STATEMENTS = 20_000  # a card with more states nothing
 MAX_RAW = 300
+# What the Trainer's list has no line for: a recipe is the only place of it.
+_UNLISTED = tuple(f"hyperparameters.{key}" for key in ("lora_", "max_seq_length", "weight_decay"))
 _FLAG = re.compile(r"[bf]p?f?16: ")
 NOISE = 1e-6  # what float32 makes of a number: 0.8999999761581421
 
@@ -118,9 +120,13 @@ class Statements:
         return [
             one
             for one in self._all
-            if not (listed and one.trust in (PAIR, METADATA, CODE) and one.key.startswith("hyperparameters."))
+            if not (listed and one.key.startswith("hyperparameters.") and _repeats(one))
             and not (scored and one.trust == CODE and one.key.startswith("metrics."))
         ]
+
+
+def _repeats(one: Statement) -> bool:
+    return one.trust in (PAIR, CODE) or (one.trust == METADATA and not one.key.startswith(_UNLISTED))
 
 
 def _printable(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, List, Sequence, Tuple
 
 from card_doctor.cards import results
@@ -11,7 +12,7 @@ from card_doctor.cards.metrics import is_metric, metric_key
 from card_doctor.cards.pairs import Pair, Pairs
 from card_doctor.cards.sections import Section
 from card_doctor.cards.statements import TABLE, Statements
-from card_doctor.cards.values import scalar
+from card_doctor.cards.values import number_at_start, scalar
 from card_doctor.cards.vocabulary import NAME_HEADERS, VALUE_HEADERS
 
 Rows = Tuple[Dict[str, Any], ...]
@@ -36,14 +37,33 @@ def read_table(table: Table, section: Section, pairs: Pairs, stated: Statements)
     narrow = all(len(cells) <= 2 for cells in table.rows)
     named = table.header and len(header) > 1 and (header[1] in VALUE_HEADERS or header[0] in NAME_HEADERS)
     keras = narrow and any(label_of(cells[0]) in OPTIMIZER_PARTS for cells in table.rows)
+    columns = _columns(table) if named and header[1] not in VALUE_HEADERS else [1]
     left = []
     for cells, number in zip(table.rows, table.numbers):
         if len(cells) < 2:
             continue
-        pair = Pair(cells[0], cells[1], f"{cells[0]} | {cells[1]}", number, TABLE, section)
-        if not (narrow or named) or not ((keras and _keras(pair, stated)) or pairs.read(pair)):
-            left.append((pair.raw, number))  # what stands behind the second cell is a remark
+        for column in columns:  # where they differ it is a conflict: none of several models is the card's
+            value = cells[column] if column < len(cells) else ""
+            pair = Pair(cells[0], value, f"{cells[0]} | {value}", number, TABLE, section)
+            if not (narrow or named) or not ((keras and _keras(pair, stated)) or pairs.read(pair)):
+                left.append((pair.raw, number))
     return (), left
+
+
+def _columns(table: Table) -> List[int]:
+    """Those of values; what only stands behind them is a remark."""
+    body = [cells for cells in table.rows[1:] if len(cells) > 1 and number_at_start(cells[1])]
+    width = max((len(cells) for cells in table.rows), default=0)
+    return [1] + [
+        column
+        for column in range(2, width)
+        if body and all(column < len(cells) and _is_number(cells[column]) for cells in body)
+    ]
+
+
+def _is_number(cell: str) -> bool:
+    found = number_at_start(cell)
+    return found is not None and not re.sub(r"^\s*(?:%|\([^()]*\))", "", found[1]).strip()
 
 
 def _across(

@@ -35,7 +35,7 @@ total_train_batch_size: effective_batch_size global_batch_size total_batch_size 
     effective_global_batch_size 有效批次大小 等效批次大小 实效批次大小
 total_eval_batch_size: total_evaluation_batch_size
 optimizer: optimiser optimizer_type optimizer_name otimizador optimizador optimiseur 优化器 優化器 最適化手法
-    オプティマイザ 옵티마이저 оптимизатор trình_tối_ưu
+    optimierer ottimizzatore オプティマイザ 옵티마이저 оптимизатор trình_tối_ưu
 lr_scheduler_type: lr_scheduler scheduler learning_rate_scheduler learning_rate_scheduler_type lr_schedule
     learning_rate_schedule scheduler_type schedule lr_schedule_type lr_decay_style learning_rate_decay
     学习率调度器 学习率调度 学习率策略 スケジューラ 스케줄러
@@ -62,7 +62,7 @@ max_length: maximum_length max_len 最大长度 最大序列长度
 resolution: image_resolution training_resolution train_resolution
 image_size: input_image_size
 lora_r: lora_rank lora_r_rank rank r rank_r lora_rank_r lora_dim lora_dimension lora秩
-lora_alpha: alpha lora_scaling_alpha alpha_α
+lora_alpha: lora_scaling_alpha alpha_α
 lora_dropout: lora_drop_out
 adam_beta1: adam_beta_1
 adam_beta2: adam_beta_2
