@@ -7,8 +7,8 @@ index that it is set up with: the pins as of the reproduction's day, and the sam
 installed. The line must fail with the hazard's symptom before, and pass after.
 
 With --bounds, the edges of the hazard's ranges are proven instead: for each bound, the nearest releases on its two
-sides are put into the pins. The one inside must break, the one outside must not break in that way; what can't be
-installed together, since a package rules it out, is told.
+sides are put into the pins, without what they require where that rules the rest out. The one inside must break; the
+one outside must pass, or break as another hazard says that holds there.
 
 What was proven is remembered in DIR/proven.jsonl, and not built again until the entry changes; interrupted, the next
 run goes on from there. Exit code: 0 all proven, 1 something was not, 2 it could not start.
@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import msgspec
 from packaging.requirements import Requirement
@@ -58,7 +58,6 @@ class Unproven(Exception):  # noqa: N818  an outcome
 
     def __init__(self, what: str, said: str = "") -> None:
         super().__init__(what)
-        self.what = what
         self.said = said[-SHOWN:].strip()
 
 
@@ -85,42 +84,47 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        hazards = chosen(options.matrices, options.ids)
+        known = read_checked(options.matrices)[0]
+        hazards = chosen(known, options.ids)
     except CardDoctorError as error:
         print(f"error: {error.message}", *([f"hint: {error.hint}"] if error.hint else []), sep="\n", file=sys.stderr)
         return 2
     options.work.mkdir(parents=True, exist_ok=True)
-    return prove_all(hazards, options.work, bounds=options.bounds)
+    if options.bounds:
+        return prove_all(
+            hazards, options.work, lambda hazard: prove_bounds(hazard, options.work, known), edges_too=True
+        )
+    return prove_all(hazards, options.work, lambda hazard: prove(hazard, options.work))
 
 
-def chosen(matrices: Path, ids: Sequence[str]) -> List[Hazard]:
+def chosen(known: Sequence[Hazard], ids: Sequence[str]) -> List[Hazard]:
     if shutil.which("uv") is None:
         raise CardDoctorError("there is no uv on PATH", "pip install uv")
-    reproducible = {one.id: one for one in read_checked(matrices)[0] if one.reproduction}
+    reproducible = {one.id: one for one in known if one.reproduction}
     for wanted in ids:
         if wanted not in reproducible:
-            raise CardDoctorError(f"{wanted}: no hazard with a reproduction is called so", f"Looked in {matrices}.")
+            raise CardDoctorError(f"{wanted}: no hazard with a reproduction is called so")
     return [reproducible[wanted] for wanted in ids] or list(reproducible.values())
 
 
-def prove_all(hazards: Sequence[Hazard], work: Path, *, bounds: bool) -> int:
+def prove_all(hazards: Sequence[Hazard], work: Path, proof: Callable[[Hazard], str], *, edges_too: bool = False) -> int:
     record = work / "proven.jsonl"
     proven = {one.key: one for one in read(record)}
     seconds = 0.0
     before, failed = 0, []
     for hazard in hazards:
-        key = key_of(hazard, bounds=bounds)
+        key = key_of(hazard, edges_too=edges_too)
         if key in proven:
             before += 1
             seconds += proven[key].seconds
             continue
         started = time.monotonic()
         try:
-            told = prove_bounds(hazard, work) if bounds else prove(hazard, work)
-        except Unproven as error:
+            told = proof(hazard)
+        except (Unproven, CardDoctorError) as error:
             failed.append(hazard.id)
-            print(f"{hazard.id}: FAILED: {error.what}", flush=True)
-            print("".join(f"    {line}\n" for line in error.said.splitlines()), end="", flush=True)
+            print(f"{hazard.id}: FAILED: {error}", flush=True)
+            print("".join(f"    {line}\n" for line in getattr(error, "said", "").splitlines()), end="", flush=True)
         else:
             taken = time.monotonic() - started
             seconds += taken
@@ -140,8 +144,8 @@ def read(record: Path) -> List[Proof]:
     return msgspec.json.Decoder(Proof).decode_lines(record.read_bytes()) if record.exists() else []
 
 
-def key_of(hazard: Hazard, *, bounds: bool) -> str:
-    tried = (hazard.reproduction, hazard.symptom, hazard.when if bounds else None)
+def key_of(hazard: Hazard, *, edges_too: bool) -> str:
+    tried = (hazard.reproduction, hazard.symptom, hazard.when if edges_too else None)
     return hashlib.blake2b(msgspec.json.encode(tried), digest_size=8).hexdigest()
 
 
@@ -167,54 +171,66 @@ def prove(hazard: Hazard, work: Path) -> str:
     return f"breaks, and passes after {', '.join(reproduction.remedy)}"
 
 
-def prove_bounds(hazard: Hazard, work: Path) -> str:
-    reproduction = hazard.reproduction
-    assert reproduction is not None
+def prove_bounds(hazard: Hazard, work: Path, others: Sequence[Hazard]) -> str:
+    assert hazard.reproduction is not None
     told: List[str] = []
     wrong: List[Tuple[str, str]] = []
     for name, version, inside in edges(hazard):
         with tempfile.TemporaryDirectory(dir=work) as folder:
-            environment = Environment(Path(folder), reproduction)
-            said = environment.build(reproduction.pins, {name: version})
-            if said.code:
-                outcome = "can't be installed"
-            else:
-                said = environment.run()
-                broken = said.code != 0 and hazard.symptom in said.text
-                outcome = "breaks" if broken else "passes" if said.code == 0 else "fails otherwise"
-        # what the packages themselves rule out is no edge that a resolver leads to
-        as_expected = outcome == "can't be installed" or (outcome == "breaks") == inside
+            said = at_edge(Environment(Path(folder), hazard.reproduction), name, version)
+        if inside:
+            good = said.code != 0 and hazard.symptom in said.text
+            outcome = "breaks" if good else "passes" if said.code == 0 else "fails otherwise"
+        else:
+            other = next((one.id for one in others if explains(one, name, version, said.text)), None)
+            good = said.code == 0 or other is not None
+            outcome = "passes" if said.code == 0 else f"breaks as {other}" if other else "fails"
         told.append(f"{name} {version} {outcome}")
-        if not as_expected:
+        if not good:
             wrong.append((told[-1], said.text))
-    if not any(one.endswith(" breaks") for one in told):
-        raise Unproven("; ".join(["no release of its ranges breaks", *told]))
     if wrong:
         raise Unproven("; ".join(told), "\n".join(f"{what}:\n{text[-SHOWN // 2 :]}" for what, text in wrong))
     return "; ".join(told)
 
 
+def at_edge(environment: Environment, name: str, version: str) -> Said:
+    """What the line says with that release among the pins, beside or in spite of what it requires."""
+    said = environment.build(environment.reproduction.pins, {name: version})
+    if said.code:
+        said = environment.build(environment.reproduction.pins)
+        said = said if said.code else environment.change([f"{name}=={version}"], "--no-deps")
+    return said if said.code else environment.run()
+
+
+def explains(other: Hazard, name: str, version: str, text: str) -> bool:
+    return other.symptom in text and version in SpecifierSet(other.when.get(name, ""))
+
+
 def edges(hazard: Hazard) -> Iterator[Tuple[str, str, bool]]:
-    """Of each bound, the nearest known release inside the range and the nearest one outside of it that can be
-    installed there; with whether it is inside.
+    """Of each bound, the nearest known release inside the range and the nearest one outside of it; with whether it is
+    inside. Both must have wheels for the reproduction's Python.
     """
     assert hazard.reproduction is not None
     knowledge = Matrices()
     python = Python(version=f"{hazard.reproduction.python}.99")
     seen: Set[Tuple[str, str]] = set()
     for name, specifier in hazard.when.items():
-        releases = sorted(
-            Version(version)
+        releases = {
+            Version(version): has_wheel(release, python, LINUX)
             for version, release in knowledge.releases(name).items()
-            if not release.yanked and not Version(version).is_prerelease and has_wheel(release, python, LINUX)
-        )
+            if release.wheels and not release.yanked and not Version(version).is_prerelease
+        }
+        if not releases:
+            raise Unproven(f"the releases of {name} are not known")
         for bound in SpecifierSet(specifier):
             below = [one for one in releases if one < edge_of(bound)]
             above = [one for one in releases if one >= edge_of(bound)]
-            for version in (*below[-1:], *above[:1]):
-                if (name, str(version)) not in seen:
-                    seen.add((name, str(version)))
-                    yield name, str(version), version in SpecifierSet(specifier)
+            for side in (*sorted(below)[-1:], *sorted(above)[:1]):
+                if not releases[side]:
+                    raise Unproven(f"{name} {side} has no wheel for Python {hazard.reproduction.python}")
+                if (name, str(side)) not in seen:
+                    seen.add((name, str(side)))
+                    yield name, str(side), side in SpecifierSet(specifier)
 
 
 def edge_of(bound: Specifier) -> Version:
@@ -228,20 +244,20 @@ class Environment:
 
     def __init__(self, folder: Path, reproduction: Reproduction) -> None:
         self._folder = folder
-        self._reproduction = reproduction
+        self.reproduction = reproduction
         self._python = folder / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
     def build(self, pins: Sequence[str], instead: Optional[Dict[str, str]] = None) -> Said:
         """Install the pins, with other versions of some, and then what is changed without its requirements."""
         instead = instead or {}
-        interpreter = choose(self._reproduction.python, started_with_m=False) or sys.executable
-        made = self._call(["uv", "venv", "-q", "--python", interpreter, str(self._folder / "venv")])
+        interpreter = choose(self.reproduction.python, started_with_m=False) or sys.executable
+        made = self._call(["uv", "venv", "-q", "--clear", "--python", interpreter, str(self._folder / "venv")])
         if made.code:
             return made
         installed = self._install([exactly(pin, instead) for pin in pins])
-        if installed.code or not self._reproduction.then:
+        if installed.code or not self.reproduction.then:
             return installed
-        return self.change([exactly(one, instead) for one in self._reproduction.then], "--no-deps")
+        return self.change([exactly(one, instead) for one in self.reproduction.then], "--no-deps")
 
     def change(self, remedies: Sequence[str], *more: str) -> Said:
         """Install requirements, remove what is written ``-name``."""
@@ -257,10 +273,10 @@ class Environment:
     def run(self) -> Said:
         """The reproduction's line, in an empty folder."""
         with tempfile.TemporaryDirectory(dir=self._folder) as empty:
-            return self._call([str(self._python), "-W", "ignore", "-c", self._reproduction.run], Path(empty))
+            return self._call([str(self._python), "-W", "ignore", "-c", self.reproduction.run], Path(empty))
 
     def _install(self, requirements: Sequence[str], *more: str) -> Said:
-        date = ["--exclude-newer", self._reproduction.date] if self._reproduction.date else []
+        date = ["--exclude-newer", self.reproduction.date] if self.reproduction.date else []
         return self._call(["uv", "pip", "install", "-q", "--python", str(self._python), *date, *more, *requirements])
 
     def _call(self, command: Sequence[str], folder: Optional[Path] = None) -> Said:

@@ -37,18 +37,21 @@ remedy = {remedy}
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory):
-    """alpha 1.0 and 2.0, of which the newer lost a name; beta 1.0, which uses it, and 2.0, which does not."""
+    """alpha 1.0 and 2.0, of which the newer lost a name; beta 1.0, which uses it, and 2.0, which does not; delta, which
+    is content with one release of alpha."""
     folder = tmp_path_factory.mktemp("wheels")
     for name, version, code in [
         ("alpha", "1.0", "name = 1"),
         ("alpha", "2.0", ""),
         ("beta", "1.0", "import alpha; alpha.name"),
         ("beta", "2.0", "import alpha"),
+        ("delta", "1.0", ""),
     ]:
         info = f"{name}-{version}.dist-info"
+        requires = "Requires-Dist: alpha==2.0\n" if name == "delta" else ""
         with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
             archive.writestr(f"{name}.py", code)
-            archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+            archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires}")
             archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
             archive.writestr(f"{info}/RECORD", "")
     return folder
@@ -138,12 +141,30 @@ class TestBounds:
             "alpha-2-beta: alpha 1.0 passes; alpha 2.0 breaks; beta 1.0 breaks; beta 2.0 passes ("
         )
 
-    def test_what_the_packages_rule_out_is_told_and_proves_nothing(self, reproduce):
-        code, told = reproduce("--bounds", pins='["alpha==2.0", "beta==1.0", "gamma==1.0"]')
-        assert code == 1
-        assert "FAILED: no release of its ranges breaks; alpha 1.0 can't be installed" in told.out
+    def test_what_the_packages_rule_out_is_installed_without_what_they_require(self, reproduce):
+        code, told = reproduce("--bounds", pins='["alpha==2.0", "beta==1.0", "delta==1.0"]', line="import beta, delta")
+        assert code == 0, told
+        assert "alpha 1.0 passes; alpha 2.0 breaks" in told.out  # delta wants alpha 2.0
 
     def test_a_bound_that_is_too_tight_is_told(self, reproduce):
         code, told = reproduce("--bounds", line="import math; math.name")
         assert code == 1
-        assert "FAILED: alpha 1.0 breaks; alpha 2.0 breaks; beta 1.0 breaks; beta 2.0 breaks" in told.out
+        assert "FAILED: alpha 1.0 fails; alpha 2.0 breaks; beta 1.0 breaks; beta 2.0 fails" in told.out
+
+    def test_what_breaks_outside_as_another_hazard_says_is_as_expected(self, reproduce, tmp_path):
+        (tmp_path / "hazards").mkdir()
+        (tmp_path / "hazards" / "other.toml").write_text(
+            HAZARD.partition("[hazard.reproduction]")[0]
+            .format()
+            .replace("alpha-2-beta", "beta-2")
+            .replace('alpha = ">=2", beta = "<2"', 'alpha = ">=2", beta = ">=2"')
+        )
+        code, told = reproduce("--bounds", line="import alpha; alpha.name")
+        assert code == 0, told
+        assert "beta 1.0 breaks; beta 2.0 breaks as beta-2" in told.out
+
+    def test_a_release_that_this_python_cannot_have_leaves_its_edge_open(self, reproduce, monkeypatch):
+        monkeypatch.setattr(tool, "has_wheel", lambda release, *_: release.version != "2.0")
+        code, told = reproduce("--bounds")
+        assert code == 1
+        assert "FAILED: alpha 2.0 has no wheel for Python" in told.out
