@@ -58,3 +58,15 @@ def test_a_stop_of_the_package_itself_speaks_before_the_names_that_it_would_miss
     stop = having(DERIVED, id="packages/enforced-version", message="stops", details=())
     (told,) = one_a_cause([DERIVED, stop])
     assert (told.id, told.details) == ("packages/enforced-version", (DERIVED.message, *DERIVED.details))
+
+
+def test_a_hazard_about_a_third_distribution_does_not_explain_the_other_two():
+    third = having(HAZARD, subject="accelerate", between=("accelerate", "datasets", "pyarrow"))
+    assert len(one_a_cause([third, DERIVED])) == 2
+    assert len(one_a_cause([third, having(DECLARED, between=("datasets", "pyarrow"))])) == 2
+
+
+def test_what_compiled_files_say_is_not_said_twice():
+    compiled = having(DERIVED, id="packages/numpy-abi", message="cannot use it", details=("a.so was compiled for it",))
+    (told,) = one_a_cause([HAZARD, compiled])
+    assert told.details == ("a.so was compiled for it",)

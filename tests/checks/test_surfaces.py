@@ -127,6 +127,18 @@ def test_a_stop_is_told_in_its_own_words_and_mended_by_them():
     assert set(remedy.requirement.replace("tokenizers", "").split(",")) == {">=0.22.0", "<=0.23.0"}
 
 
+def test_what_is_too_old_to_be_used_is_told_with_the_release_that_the_files_ask_for():
+    said = "\nTrainer requires the PyTorch library but it was not found. Check out the\ninstallation page.\n"
+    need = msgspec.structs.replace(
+        STOP, provider="torch", provider_version="1.9.1", message=said, wants="torch>=2.1.0", wants_at=Step("u.py", 251)
+    )
+    (finding,) = findings(need)
+    assert finding.message.endswith("): Trainer requires the PyTorch library but it was not found")
+    assert finding.needs == "torch>=2.1.0"
+    assert finding.because.endswith("It asks for torch>=2.1.0 (u.py:251).")
+    assert [remedy.requirement for remedy in finding.remedies] == ["torch>=2.1.0"]
+
+
 def test_a_source_that_does_not_parse():
     broken = msgspec.structs.replace(
         STOP, provider="python", provider_version=None, error="SyntaxError", message="SyntaxError: invalid syntax"

@@ -13,6 +13,7 @@ import msgspec
 from card_doctor.model import BREAKS, SEVERITIES, Finding
 
 _DECLARED = ("packages/declared-requirement", "packages/soft-requirement")
+_COMPILED = ("packages/numpy-abi", "packages/torch-abi")
 # A stop that a package makes itself says most, in its own words; hazards, whose ids are their own, come before all.
 _ORDER = (
     "packages/enforced-version",
@@ -45,7 +46,8 @@ def _rank(finding: Finding) -> int:
 def _explains(one: Finding, other: Finding) -> bool:
     """Is `other` about the same distributions, and told by `one`?"""
     ours, theirs = frozenset(one.between), frozenset(other.between)
-    if _rank(one) == _rank(other) or min(len(ours), len(theirs)) < 2:
+    # A hazard of three may be about the third.
+    if _rank(one) == _rank(other) or min(len(ours), len(theirs)) < 2 or one.subject not in theirs:
         return False
     if other.id in _DECLARED:
         return ours <= theirs or theirs <= ours  # one requirement of several distributions is one finding
@@ -54,12 +56,14 @@ def _explains(one: Finding, other: Finding) -> bool:
 
 def _with(one: Finding, other: Finding) -> Finding:
     known = {remedy.requirement for remedy in one.remedies}
+    # What compiled files say is told in the lines under it: the hazard has put it into words.
+    said = () if other.id in _COMPILED and other.details else (other.message,)
     return msgspec.structs.replace(
         one,
         severity=min(one.severity, other.severity, key=SEVERITIES.index),
         breaks=min(one.breaks, other.breaks, key=BREAKS.index),
         evidence=tuple(dict.fromkeys((*one.evidence, *other.evidence))),
         remedies=(*one.remedies, *(remedy for remedy in other.remedies if remedy.requirement not in known)),
-        details=(*one.details, other.message, *other.details),
+        details=(*one.details, *said, *other.details),
         between=tuple(dict.fromkeys((*one.between, *other.between))),
     )

@@ -97,15 +97,16 @@ def enforced_version(case: Case) -> Iterator[Finding]:
     """Is everything in the versions that the packages enforce themselves?
 
     Many declare more than they look at. Some compare versions when they are imported, or when the Trainer is
-    made, and stop: those comparisons are evaluated for what is installed. It is what tells a declared
-    requirement that stops training from one that nobody looks at.
+    made, and stop: those comparisons are evaluated for what is installed. Some go on without what is too old for
+    them, and say only where it is used that it is not there. It is what tells a declared requirement that stops
+    training from one that nobody looks at.
 
     Example: transformers 4.57.6 stops: tokenizers>=0.22.0,<=0.23.0 is required, but found tokenizers==0.19.1.
     Remedy: the version that it asks for.
     """
     for needs in _causes(case, "enforced"):
         first = needs[0]
-        said = first.message.strip().splitlines()[0].strip() if first.message.strip() else f"it raises {first.error}"
+        said = _said(first)
         if first.error == "SyntaxError" and case.snapshot.python:
             said = f"Python {case.snapshot.python.version} can't parse it ({said})"
         yield _finding(
@@ -113,8 +114,13 @@ def enforced_version(case: Case) -> Iterator[Finding]:
             needs,
             subject=first.provider or first.importer,
             message=f"{_importer(first)} stops ({_at(first.at)}): {said}",
-            takes=lambda need: f"stops: {need.message.strip() or need.error}",
+            takes=lambda need: f"stops: {_said(need)}",
         )
+
+
+def _said(need: Need) -> str:
+    """The first sentence of what a package says when it stops."""
+    return need.message.strip().partition("\n")[0].partition(". ")[0] or f"it raises {need.error}"
 
 
 def _causes(case: Case, kind: Kind) -> Iterator[List[Need]]:
@@ -179,6 +185,7 @@ def _finding(case: Case, needs: List[Need], *, subject: str, message: str, takes
         severity=severity,
         subject=subject,
         found=provider.version if provider else None,
+        needs=first.wants or None,
         message=message,
         because=_because(first),
         breaks=breaks,
@@ -203,13 +210,15 @@ def _because(need: Need) -> str:
     where = f"{way or f'`import {need.entry}`'} gets there"
     if not need.sure:
         return f"Where {where} under a condition that could not be decided, {raises}."
-    return f"Read from the files of these releases: {where}, and {raises}."
+    asks = f" It asks for {need.wants} ({_at(need.wants_at)})." if need.wants and need.wants_at else ""
+    return f"Read from the files of these releases: {where}, and {raises}.{asks}"
 
 
 def _remedies(case: Case, needs: List[Need]) -> Iterator[Remedy]:
     """What the importing side itself asks for, where what is installed is something else."""
     first = needs[0]
-    wanted = [text for need in needs for text in _REQUIREMENT.findall(need.message)] if first.kind == "enforced" else []
+    said = (text for need in needs for text in (need.wants, need.message)) if first.kind == "enforced" else ()
+    wanted = [text for one in said for text in _REQUIREMENT.findall(one)]
     name = _provider(first)
     for text in wanted:
         requirement = parse(text.strip().rstrip(",").replace(" ", ""))

@@ -20,7 +20,8 @@ class Need(msgspec.Struct, frozen=True):
     """One take that fails: `names` of the module `module` that `importer` wants and `provider` (a distribution;
     None where nothing installed provides the module) does not have. `loop` tells that the standard loop meets
     it, `sure` that every condition on the way was decided. For a stop that a package enforces, `message` is
-    what it says.
+    what it says; where the installed release was compared with another, `wants` is the requirement that would have
+    held.
     """
 
     kind: Kind
@@ -37,6 +38,8 @@ class Need(msgspec.Struct, frozen=True):
     message: str = ""
     sure: bool = True
     loop: bool = True
+    wants: str = ""
+    wants_at: Optional[Step] = None
 
 
 class Derived(msgspec.Struct, frozen=True):

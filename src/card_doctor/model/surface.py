@@ -107,6 +107,13 @@ class Text(msgspec.Struct, array_like=True, tag="f"):
     parts: List[Expr]
 
 
+class Lambda(msgspec.Struct, array_like=True, tag="\\"):
+    """One whose parameters are plain."""
+
+    parameters: List[str]
+    body: Expr
+
+
 class Opaque(msgspec.Struct, array_like=True, tag="o"):
     """A value that is not followed; `uses` are evaluated for it."""
 
@@ -130,6 +137,7 @@ Expr = Union[
     Named,
     Starred,
     Text,
+    Lambda,
     Opaque,
 ]
 

@@ -228,7 +228,7 @@ def _body(page: Page, finding: Finding, *, verbose: bool, located: bool) -> None
     if finding.at and located:
         lines.append(f"at {finding.at.file}" + (f":{finding.at.line}" if finding.at.line else ""))
     if verbose and finding.remedies:
-        lines.append("remedy: " + ", or ".join(map(words.remedy_words, finding.remedies)))
+        lines.append("remedy: " + ", or ".join(words.ways_out(finding.remedies)))
     for line in lines:
         page.line(line, indent=9)
     for evidence in finding.evidence if verbose else ():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, Optional, Sequence, Tuple
+import re
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from card_doctor.model import (
     Accelerator,
@@ -18,6 +19,9 @@ from card_doctor.model import (
     VersionRow,
 )
 from card_doctor.model.report import DECISIVE
+
+# What follows the name in a requirement (PEP 508)
+_SPECIFIER = re.compile(r"[<>=!~\[;@ (]")
 
 MARKS = {"yes": "[ok]", "at-risk": "[!]", "no": "[x]", "unknown": "[?]"}
 
@@ -167,6 +171,15 @@ def advice(report: Report) -> Optional[Tuple[str, Optional[str]]]:
     remedy = remedies[0]
     what = "it" if len(serious) == 1 else "the first that can be"
     return f"To fix {what}:" + ("" if remedy.command else f" {remedy_words(remedy)}"), remedy.command
+
+
+def ways_out(remedies: Iterable[Remedy]) -> List[str]:
+    """One for each distribution: what several findings that were joined ask of the same one is told once."""
+    first: Dict[Tuple[str, str], str] = {}
+    for remedy in remedies:
+        said = remedy_words(remedy)
+        first.setdefault((remedy.kind, _SPECIFIER.split(remedy.requirement or said, 1)[0]), said)
+    return list(first.values())
 
 
 def remedy_words(remedy: Remedy) -> str:

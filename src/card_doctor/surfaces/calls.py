@@ -12,6 +12,7 @@ from card_doctor.surfaces.values import (
     CONSTANTS,
     MISSING,
     UNKNOWN,
+    Closure,
     Instance,
     Later,
     Mapping,
@@ -20,6 +21,7 @@ from card_doctor.surfaces.values import (
     Native,
     Procedure,
     Sequence,
+    StandIn,
     Super,
     Type,
     same,
@@ -89,12 +91,38 @@ class Calls(Expressions):
             if self.catchers and frame.kind != "class" and not frame.follow:
                 self.force(later)  # it may raise into a `try`
             return later
+        if isinstance(function, Closure):
+            return self.call_closure(function, args, keywords) if exact else UNKNOWN
+        if isinstance(function, StandIn):
+            return self.use(function, "", frame, line)
         if isinstance(function, (Native, Method)):
             return self.natively(
                 lambda: self.environment.call(self, function, args, keywords, frame, line), frame, line
             )
         for value in (*args, *keywords.values()):
             self.spoil(value)
+        return UNKNOWN
+
+    def call_closure(self, function: Closure, args: List[Any], keywords: Dict[str, Any]) -> Any:
+        scope = {**dict(zip(function.stmt.parameters, args)), **keywords}
+        if self.depth >= CALL_DEPTH or set(scope) != set(function.stmt.parameters):
+            return UNKNOWN
+        self.depth += 1
+        try:
+            return self.eval(function.stmt.body, Frame(function.frame.module, scope, "call", function.frame))
+        finally:
+            self.depth -= 1
+
+    def use(self, value: StandIn, name: str, frame: Frame, line: int) -> Any:
+        """Call what stands in for something, or take one of its attributes: as it does, private ones are left alone."""
+        if name.startswith("_"):
+            return value.name if name == "__name__" else UNKNOWN
+        if frame.follow and self.follows(frame, value.raises.module):
+            self.stack += [(frame.module, line), (value.given_by, 0)]
+            try:
+                self.invoke(value.raises, [value, Sequence("list", value.backends)], {}, line, follow=True)
+            finally:
+                del self.stack[-2:]
         return UNKNOWN
 
     def is_exception(self, value: Type) -> bool:
@@ -241,6 +269,7 @@ class Calls(Expressions):
         asked = natives.asked_by_name(function.stmt.name)
         if asked:
             self.consulted.append(asked)
+            self.predicates[function.module.name.partition(".")[0], asked] = function
         surface = self.function_of(function.module, function.stmt)
         if surface is None or surface.generator:
             for one in values:

@@ -16,6 +16,7 @@ from card_doctor.model.surface import (
     Expr,
     Index,
     Items,
+    Lambda,
     Logic,
     Named,
     Opaque,
@@ -32,6 +33,7 @@ from card_doctor.surfaces.values import (
     CONSTANTS,
     MISSING,
     UNKNOWN,
+    Closure,
     Instance,
     Later,
     Mapping,
@@ -40,6 +42,7 @@ from card_doctor.surfaces.values import (
     Native,
     Procedure,
     Sequence,
+    StandIn,
     Super,
     Type,
     same,
@@ -74,7 +77,7 @@ class Expressions(Modules):
             return None
         if isinstance(value, (Sequence, Mapping)):
             return bool(value.items) if value.exact else None  # what was added under a condition may not be there
-        if isinstance(value, (Module, Type, Procedure, Method, Super)):
+        if isinstance(value, (Module, Type, Procedure, Method, Super, Closure, StandIn)):
             return True
         try:
             return bool(value)
@@ -125,6 +128,8 @@ class Expressions(Modules):
         if isinstance(value, Instance):
             if name in value.attributes:
                 return value.attributes[name]
+            if name == "__class__":
+                return value.type
             found = self.class_attribute(value.type, name)
             if isinstance(found, Procedure):
                 bound = Procedure(found.module, found.stmt, found.owner, value)
@@ -145,6 +150,8 @@ class Expressions(Modules):
                 return value.stmt.name
             found = self.class_attribute(value, name)
             return UNKNOWN if found is MISSING else found
+        if isinstance(value, StandIn):
+            return self.use(value, name, frame, line)
         return operations.attribute(value, name)
 
     def store_attribute(self, value: Any, name: str, new: Any) -> None:
@@ -326,6 +333,9 @@ class Expressions(Modules):
             return "".join(map(str, parts))
         return operations.Partial("".join(str(part) if isinstance(part, (str, int)) else "…" for part in parts))
 
+    def lambda_(self, node: Lambda, frame: Frame) -> Any:
+        return Closure(node, frame)
+
     def opaque(self, node: Opaque, frame: Frame) -> Any:
         for use in node.uses:
             self.eval(use, frame)
@@ -349,5 +359,6 @@ _EXPRESSIONS: Dict[ClassOf[Any], Callable[[Expressions, Any, Frame], Any]] = {
     Named: Expressions.named,
     Starred: Expressions.starred_value,
     Text: Expressions.text,
+    Lambda: Expressions.lambda_,
     Opaque: Expressions.opaque,
 }

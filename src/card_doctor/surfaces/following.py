@@ -9,7 +9,18 @@ from typing import Type as ClassOf
 from card_doctor.model.derived import Kind
 from card_doctor.model.surface import Attr, Call, Expr, Function, FunctionSurface, ModuleSurface, Stmt
 from card_doctor.surfaces.natives import Environment, Fails
-from card_doctor.surfaces.values import CONSTANTS, UNKNOWN, Mapping, Module, Native, Sequence, Type
+from card_doctor.surfaces.values import (
+    CONSTANTS,
+    UNKNOWN,
+    Closure,
+    Mapping,
+    Module,
+    Native,
+    Procedure,
+    Sequence,
+    StandIn,
+    Type,
+)
 
 # How a block ends.
 NEXT, RETURN, BREAK, CONTINUE, PERHAPS = range(5)
@@ -117,6 +128,9 @@ class Following:
         self.consulted: List[str] = []
         self.mark = 0
         self.opaque_calls = 0
+        # The functions that tell what is available, and how versions were compared.
+        self.predicates: Dict[Tuple[str, str], Procedure] = {}  # by whose they are, and what they ask for
+        self.compared: List[Tuple[Any, str, Any]] = []
 
     @property
     def sure(self) -> bool:
@@ -243,6 +257,15 @@ class Following:
     def call(self, node: Call, frame: Frame) -> Any:
         raise NotImplementedError
 
+    def call_closure(self, function: Closure, args: List[Any], keywords: Dict[str, Any]) -> Any:
+        raise NotImplementedError
+
+    def use(self, value: StandIn, name: str, frame: Frame, line: int) -> Any:
+        raise NotImplementedError
+
+    def truth(self, value: Any) -> Optional[bool]:
+        raise NotImplementedError
+
     def invoke(
         self, function: Any, args: List[Any], keywords: Dict[str, Any], line: int, *, follow: bool = False
     ) -> Any:
@@ -274,7 +297,7 @@ def exception_class(name: str) -> Optional[ClassOf[BaseException]]:
 
 
 def is_hashable(value: Any) -> bool:
-    return isinstance(value, (*CONSTANTS, tuple))
+    return isinstance(value, (*CONSTANTS, tuple, Closure))
 
 
 def last_name(node: Expr) -> str:

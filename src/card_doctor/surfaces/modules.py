@@ -19,6 +19,7 @@ from card_doctor.model.surface import (
     Try,
     Words,
 )
+from card_doctor.surfaces.backends import stand_in
 from card_doctor.surfaces.following import Catcher, Following, Frame, Raised
 from card_doctor.surfaces.values import MISSING, UNKNOWN, Module, Procedure, Sequence
 
@@ -249,6 +250,9 @@ class Modules(Following):
         for where, what in targets:
             if where == "":
                 return UNKNOWN
+            instead = stand_in(self, module, where, what) if name not in module.lazy else None
+            if instead is not None:
+                return instead
             frame = Frame(module, module.scope, "module")
             source = self.import_module(where, frame, 0)
             if not isinstance(source, Module):

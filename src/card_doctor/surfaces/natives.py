@@ -17,9 +17,9 @@ from card_doctor.model import Package, Snapshot
 from card_doctor.surfaces.finder import Finder
 from card_doctor.surfaces.operations import (
     SIZE_LIMIT,
-    Partial,
     change_mapping,
     change_sequence,
+    formatted,
     items_of,
     wrapped,
 )
@@ -34,6 +34,7 @@ from card_doctor.surfaces.values import (
     Native,
     Procedure,
     Sequence,
+    StandIn,
     Type,
 )
 
@@ -142,6 +143,8 @@ class Environment:
         path = f"{module.name}.{name}"
         if path in self.constants:
             return self.constants[path]
+        if self.python < _SINCE.get(path, self.python):
+            return None
         if path in _NATIVE_CALLS or path in self.answers or path in _NATIVE_VALUES:
             return Native(path)
         if module.trusted and (name in _VERSION_CLASSES):
@@ -274,6 +277,8 @@ class Environment:
             if how == "hasattr":
                 return UNKNOWN if value is UNKNOWN or value is MISSING else True
             return UNKNOWN if value is MISSING else value
+        if how == "hasattr" and name == "__name__" and isinstance(target, (Instance, StandIn)):
+            return isinstance(target, StandIn)  # a class has it, none of its instances
         return UNKNOWN if how == "hasattr" else follower.get_attribute(target, name, frame, line)
 
     def call_method(self, follower: Expressions, method: Method, args: List[Any], keywords: Dict[str, Any]) -> Any:
@@ -284,7 +289,7 @@ class Environment:
             return change_mapping(value, name, args, keywords, sure=follower.sure)
         if isinstance(value, str):
             if name == "format":
-                return Partial(value)
+                return formatted(value, args, keywords)
             if name == "join" and len(args) == 1:
                 args = [items_of(args[0])]
             if name in _STRING_METHODS and all(isinstance(arg, (str, int, tuple, list, type(None))) for arg in args):
@@ -350,6 +355,7 @@ class Environment:
             return self._contains(left, right, how == "in")
         if isinstance(left, Version) or isinstance(right, Version):
             left, right = self.parsed(left), self.parsed(right)
+            follower.compared.append((left, how, right))
         if left is UNKNOWN or right is UNKNOWN:
             return UNKNOWN
         plain = (*CONSTANTS, tuple, Version)
@@ -455,6 +461,23 @@ def _get_distribution(
     return Mapping({"version": package.version})
 
 
+def _packages_distributions(
+    environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]
+) -> Any:
+    """Which distributions install a top-level module."""
+    finder = environment.finder
+    names = {file.partition(".")[0] for entry in finder.search_path for file in finder.names(entry)}
+    owned = {name: environment.owners(name) for name in names}
+    return Mapping({name: Sequence("list", list(owners)) for name, owners in owned.items() if owners})
+
+
+def _fromkeys(environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
+    items = items_of(args[0]) if args else None
+    if items is None or not all(isinstance(item, (*CONSTANTS, tuple)) for item in items):
+        return UNKNOWN
+    return Mapping(dict.fromkeys(items, args[1] if len(args) > 1 else None))
+
+
 def _getenv(environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
     return args[1] if len(args) > 1 else keywords.get("default")
 
@@ -556,7 +579,9 @@ def _isinstance(environment: Environment, follower: Expressions, args: List[Any]
             isinstance(one, Type) and _is_subclass(follower, value.type, one) for one in kinds
         ):
             return True
-        return UNKNOWN
+        plain = isinstance(value, (*CONSTANTS, tuple, Sequence, Mapping))
+        classes = kinds and all(isinstance(one, Type) and _is_concrete(follower, one) for one in kinds)
+        return False if plain and classes else UNKNOWN
     if isinstance(value, (*CONSTANTS, tuple)) and value is not None:
         own = {"builtins." + kind.__name__ for kind in type(value).__mro__}
     elif isinstance(value, Sequence):
@@ -582,6 +607,13 @@ def _is_subclass(follower: Expressions, one: Type, other: Type) -> bool:
             seen.add(id(kind))
             todo += [base for base in map(follower.force, kind.bases) if isinstance(base, Type)]
     return False
+
+
+def _is_concrete(follower: Expressions, kind: Any) -> bool:
+    """Is it a class of a package, whose bases are all known: one that nothing of the interpreter is an instance of?"""
+    if not isinstance(kind, Type) or kind.module.trusted:
+        return isinstance(kind, Native) and kind.path == "builtins.object"
+    return all(_is_concrete(follower, base) for base in map(follower.force, kind.bases))
 
 
 def _json_loads(environment: Environment, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
@@ -649,6 +681,8 @@ _NATIVE_CALLS: Dict[str, _Run] = {
     "importlib_metadata.distribution": _distribution,
     "importlib.metadata.metadata": _metadata,
     "importlib_metadata.metadata": _metadata,
+    "importlib.metadata.packages_distributions": _packages_distributions,
+    "importlib_metadata.packages_distributions": _packages_distributions,
     "pkg_resources.get_distribution": _get_distribution,
     "pkg_resources.require": _get_distribution,
     "os.environ.get": _getenv,
@@ -672,6 +706,7 @@ _NATIVE_CALLS: Dict[str, _Run] = {
     "builtins.set": _make("set"),
     "builtins.frozenset": _make("set"),
     "builtins.dict": _dict,
+    "builtins.dict.fromkeys": _fromkeys,
     "collections.OrderedDict": _dict,
     "builtins.map": _map,
     "builtins.any": _quantify("any"),
@@ -695,6 +730,7 @@ _IMPORTS = frozenset(("importlib.import_module", "builtins.__import__"))
 _NATIVE_VALUES = frozenset(
     ("os.environ", "sys.modules", "sys.implementation", "contextlib.suppress", "importlib.import_module")
 )
+_SINCE = {"importlib.metadata.packages_distributions": (3, 10)}
 _STRING_METHODS = frozenset(
     """split rsplit startswith endswith lower upper strip lstrip rstrip replace partition rpartition join
     isdigit isnumeric title capitalize count find index removeprefix removesuffix splitlines""".split()  # noqa: SIM905

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, List, Optional
 
 from packaging.version import Version
 
-from card_doctor.surfaces.values import CONSTANTS, UNKNOWN, Mapping, Method, Sequence
+from card_doctor.surfaces.values import CONSTANTS, UNKNOWN, Mapping, Method, Native, Sequence, Type
 
 # Longer strings and sequences are data, not conditions.
 SIZE_LIMIT = 20_000
@@ -17,6 +18,26 @@ class Partial:
 
     def __init__(self, text: str) -> None:
         self.text = text
+
+
+_FIELD = re.compile(r"\{(\w*)\}")
+
+
+def formatted(text: str, args: List[Any], keywords: Dict[str, Any]) -> Any:
+    """What `str.format` makes of it, where only constants are put in as they are."""
+    numbers = iter(range(len(args)))
+
+    def put(match: re.Match[str]) -> str:
+        name = match[1]
+        number = next(numbers, len(args)) if not name else int(name) if name.isdigit() else None
+        value = keywords[name] if number is None else args[number]
+        return str(value) if isinstance(value, (str, int)) else "{}"
+
+    try:
+        out = _FIELD.sub(put, text)
+    except LookupError:
+        return Partial(text)
+    return out if "{" not in out and len(out) <= SIZE_LIMIT else Partial(text)
 
 
 def wrapped(value: Any, depth: int = 0) -> Any:
@@ -133,6 +154,8 @@ def binary(how: str, left: Any, right: Any) -> Any:
             return left + right if len(left) + len(right) < SIZE_LIMIT else UNKNOWN
         if isinstance(left, (str, Partial)) and isinstance(right, (str, Partial)):
             return Partial("".join(part if isinstance(part, str) else part.text for part in (left, right)))
+    if how == "|" and is_classes(left) and is_classes(right):
+        return Sequence("tuple", [*(items_of(left) or [left]), right])
     if how == "%" and isinstance(left, str):
         return Partial(left)
     numbers = (int, float)
@@ -147,6 +170,13 @@ def binary(how: str, left: Any, right: Any) -> Any:
         except (ArithmeticError, ValueError):
             return UNKNOWN
     return UNKNOWN
+
+
+def is_classes(value: Any) -> bool:
+    """Is it a class, or a union of classes?"""
+    if isinstance(value, Sequence):
+        return value.kind == "tuple" and all(map(is_classes, value.items))
+    return isinstance(value, Type) or (isinstance(value, Native) and not value.path.endswith("()"))
 
 
 def cut(value: Any, lower: Any, upper: Any) -> Any:

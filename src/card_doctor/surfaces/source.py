@@ -32,6 +32,7 @@ from card_doctor.model.surface import (
     Import,
     Index,
     Items,
+    Lambda,
     Leave,
     Logic,
     Loop,
@@ -538,6 +539,12 @@ class _Reader:
             parts.append(self.expr(part))
         return Text(parts)
 
+    def lambda_(self, node: ast.Lambda) -> Expr:
+        taken = node.args
+        if taken.defaults or taken.kwonlyargs or taken.vararg or taken.kwarg:
+            return _opaque(self.uses(node))
+        return Lambda([one.arg for one in (*getattr(taken, "posonlyargs", []), *taken.args)], self.expr(node.body))
+
     def named(self, node: ast.NamedExpr) -> Expr:
         return Named(node.target.id, self.expr(node.value))
 
@@ -594,6 +601,7 @@ _EXPRESSIONS: Dict[type, Callable[..., Expr]] = {
     ast.Starred: _Reader.starred,
     ast.JoinedStr: _Reader.text,
     ast.NamedExpr: _Reader.named,
+    ast.Lambda: _Reader.lambda_,
 }
 _KINDS: Dict[type, Literal["list", "tuple", "set"]] = {ast.List: "list", ast.Tuple: "tuple", ast.Set: "set"}
 _EACH: Dict[type, Literal["list", "set", "generator", "dict"]] = {

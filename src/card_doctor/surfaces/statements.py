@@ -304,6 +304,7 @@ class Follower(Calls):
                     lazy.update(structure(item))
         module.lazy = lazy
         module.replaced = True
+        module.backends = value.type.module if isinstance(value, Instance) else None
         if not known and not module.typing and not module.typing_stars:
             module.dynamic = True
 

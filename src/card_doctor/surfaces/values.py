@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, FrozenSet, List, Optional, Tuple
 
-from card_doctor.model.surface import Class, Function, ModuleSurface
+from card_doctor.model.surface import Class, Function, Lambda, ModuleSurface
 from card_doctor.surfaces.finder import Found
 
 
@@ -33,6 +33,7 @@ class Module:
     """
 
     __slots__ = (
+        "backends",
         "broken",
         "dynamic",
         "failure",
@@ -67,6 +68,7 @@ class Module:
         self.failure: Any = None
         self.stars: List[Module] = []
         self.replaced = False  # by an object of its own class, whose private attributes are not known
+        self.backends: Optional[Module] = None  # of which that class is, and which may tell what a name needs
         self.lazy: Optional[Dict[str, Tuple[str, str]]] = None
         self.typing: Dict[str, Tuple[str, str]] = {}
         self.typing_stars: List[str] = []
@@ -115,6 +117,28 @@ class Procedure:
 
     def __repr__(self) -> str:
         return f"<function {self.path}>"
+
+
+class Closure:
+    """A lambda, and the frame that its names are looked up in."""
+
+    __slots__ = ("frame", "stmt")
+
+    def __init__(self, stmt: Lambda, frame: Any) -> None:
+        self.stmt = stmt
+        self.frame = frame
+
+
+class StandIn:
+    """What a module gives in place of a name whose backends are not available: using it calls `raises` with them."""
+
+    __slots__ = ("backends", "given_by", "name", "raises")
+
+    def __init__(self, name: str, given_by: Module, backends: List[Any], raises: Procedure) -> None:
+        self.name = name
+        self.given_by = given_by
+        self.backends = backends
+        self.raises = raises
 
 
 class Instance:

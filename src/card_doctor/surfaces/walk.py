@@ -11,6 +11,7 @@ from typing import Callable, Dict, List, Optional, Tuple, TypeVar
 from card_doctor.model import Package, Snapshot
 from card_doctor.model.derived import Derived, Need, Step
 from card_doctor.model.surface import Function, FunctionSurface, ModuleSurface
+from card_doctor.surfaces.backends import wanted
 from card_doctor.surfaces.distributions import Distributions
 from card_doctor.surfaces.files import Surfaces
 from card_doctor.surfaces.finder import Finder
@@ -228,6 +229,9 @@ class _Walk:
             provider = self.environment.installed(row.provider)
             if provider is None and row.kind == "missing-module":
                 provider = self.distributions.owner(row.provider, None)
+        wants = (
+            wanted(self.follower, row.importer, provider) if provider is not None and row.kind == "enforced" else None
+        )
         name = provider.name if provider else None
         if name is None and row.kind == "enforced":
             name = row.provider
@@ -248,6 +252,8 @@ class _Walk:
             message=row.message,
             sure=sure,
             loop=loop,
+            wants=wants.requirement if wants else "",
+            wants_at=Step(self.told(wants.module), wants.line) if wants else None,
         )
 
     def owner(self, module: Module) -> Optional[Package]:
