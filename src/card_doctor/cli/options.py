@@ -102,6 +102,12 @@ def what_to_check() -> Callable[[F], F]:
     )
 
 
+def each_card() -> Callable[[F], F]:
+    return click.option(
+        "--card", metavar="CARD", shell_complete=complete_cards, help="Judge it in each group of nodes."
+    )
+
+
 def which_run() -> Callable[[F], F]:
     return _apply(
         click.option("--run", metavar="DIR", type=click.Path(), help="A training run's folder, or its settings file."),

@@ -18,6 +18,7 @@ COMMANDS = (
     "trial",
     "snapshot",
     "compare",
+    "fleet",
     "cards",
     "diagnose",
     "watch",

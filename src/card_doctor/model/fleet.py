@@ -21,10 +21,12 @@ class Node(msgspec.Struct, frozen=True):
 
 
 class Silent(msgspec.Struct, frozen=True):
-    """A node without an answer: its snapshot can't be read, its probe failed, or nothing came of it."""
+    """A node without an answer: its snapshot can't be read, its probe failed or took too long, it died, or nothing came
+    of it.
+    """
 
     node: str
-    reason: Literal["unreadable", "failed", "missing"]
+    reason: Literal["unreadable", "failed", "timeout", "dead", "missing"]
     message: str
 
 

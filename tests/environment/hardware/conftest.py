@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Callable
 
 import pytest
 
-COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+from stand_in import build
 
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if COMPILER is None:
-        pytest.skip("no C compiler")
-    folder = tmp_path_factory.mktemp("nvml")
-    name = "libnvidia-ml.so.1"
-    source = Path(__file__).with_name("stand_in.c")
-    command = [COMPILER, "-shared", "-fPIC", f"-Wl,-soname,{name}", "-o", str(folder / name), str(source)]
-    subprocess.run(command, check=True)
-    return folder
+    return build(tmp_path_factory.mktemp("nvml"))
 
 
 @pytest.fixture

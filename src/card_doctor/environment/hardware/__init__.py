@@ -24,6 +24,13 @@ CONTAINER_SIGNS = (
     ".dockerenv", "run/.containerenv", "run/systemd/container", "var/run/secrets/kubernetes.io/serviceaccount",
 )  # fmt: skip
 CONTAINER_GROUPS = re.compile(rb"/(?:docker|kubepods|containerd|libpod|lxc)\b")
+# What else is read of a Linux, here and in host.py and amd.py: what another machine is asked for.
+FILES = (
+    "dev/kfd", "proc/1/cgroup", "proc/bus/pci/devices", "proc/cpuinfo", "proc/meminfo", "proc/sys/kernel/osrelease",
+    "sys/fs/cgroup/memory.*", "sys/fs/cgroup/memory/memory.*_in_bytes",
+    "sys/class/kfd/kfd/topology/nodes/[0-9]*/properties",
+    "sys/class/kfd/kfd/topology/nodes/[0-9]*/mem_banks/*/properties",
+)  # fmt: skip
 WITH_GPU = "install the NVIDIA Container Toolkit on the host, and start it with `docker run --gpus all`"
 NVIDIA_ON_PCI = re.compile(rb"^[0-9a-f]{4}\t10de", re.MULTILINE)  # bus and device, then the vendor's number
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Dict, List, Mapping, Tuple
 
 from card_doctor.environment.hardware import read
 from card_doctor.model import Accelerator, Gap
@@ -13,7 +13,9 @@ IN_GPU = {1, 2}  # heap_type of a bank of memory: public and private of the GPU'
 HIDING = ("HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 
 
-def read_amd(root: Path = Path("/")) -> Tuple[Tuple[Accelerator, ...], Tuple[Gap, ...]]:
+def read_amd(
+    root: Path = Path("/"), environment: Mapping[str, str] = os.environ
+) -> Tuple[Tuple[Accelerator, ...], Tuple[Gap, ...]]:
     if not (root / "dev/kfd").exists():
         return (), ()
     found: List[Accelerator] = []
@@ -28,7 +30,7 @@ def read_amd(root: Path = Path("/")) -> Tuple[Tuple[Accelerator, ...], Tuple[Gap
         name = f"AMD gfx{target // 10000}{target // 100 % 100:x}{target % 100:x}"
         found.append(Accelerator(name, kind="rocm", memory_bytes=memory or None))
     gaps = [
-        Gap("accelerators", "not-asked", f"{one} is set, and not applied here") for one in HIDING if one in os.environ
+        Gap("accelerators", "not-asked", f"{one} is set, and not applied here") for one in HIDING if one in environment
     ]
     return tuple(found), tuple(gaps)
 

@@ -7,7 +7,7 @@ import re
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import msgspec
 
@@ -16,6 +16,7 @@ from card_doctor.environment.hardware.visible import Device, visible
 from card_doctor.environment.process import kill, signal_name
 from card_doctor.model import Accelerator, Gap
 
+PROGRAM = Path(__file__).with_name("nvml.py")
 WSL_LIBRARIES = "/usr/lib/wsl/lib"  # a distribution's own library may be found first, and knows no driver
 MOST_MEMORY = 2**44  # bytes; 16 TiB is no GPU's memory
 VERSION = re.compile(r"\b\d{2,4}\.\d{1,4}(?:\.\d{1,4})?\b")
@@ -82,64 +83,87 @@ class End(msgspec.Struct, tag="end"):
 Line = Union[System, Gpu, Slice, Lost, Failed, End]
 
 
+class Said(NamedTuple):
+    """What `nvml.py` said until it ended with `code`, or was stopped after `limit` seconds (None)."""
+
+    lines: bytes
+    code: Optional[int]
+    limit: float
+
+
 def read_nvidia(timeout: float) -> Found:
-    lines, gap = ask_driver(timeout)
+    said = ask_driver(timeout)
+    if isinstance(said, Gap):
+        driver, _ = driver_of(None, [], Path("/"))
+        return driver, None, None, (said,)
+    return understand(said, Path("/"), os.environ)
+
+
+def understand(said: Said, root: Path, environment: Mapping[str, str]) -> Found:
+    """What a driver told of the machine with these files and variables."""
+    lines = understood(said.lines)
     system = next((one for one in lines if isinstance(one, System)), None)
     gaps: List[Gap] = []
-    driver, driver_cuda = driver_of(system, gaps)
-    if gap:
-        return driver, driver_cuda, None, (*gaps, gap)
+    driver, driver_cuda = driver_of(system, gaps, root)
+    broken = broken_off(said, lines, root)
+    if broken:
+        return driver, driver_cuda, None, (*gaps, broken)
     if system is None or system.count is None:
         told = system.failed.get("count", "") if system else "no answer"
         gaps.append(Gap("accelerators", "failed", f"the driver does not tell how many GPUs it has: {told}"))
         return driver, driver_cuda, None, tuple(gaps)
     slices = [one for one in lines if type(one) is Slice]
-    devices = [device_of(one, slices, gaps) for one in lines if isinstance(one, (Gpu, Lost))]
+    devices = [device_of(one, slices, gaps, root) for one in lines if isinstance(one, (Gpu, Lost))]
     if not devices:
         told = "the NVIDIA driver is loaded and has no GPU: was it passed to this container or virtual machine?"
         gaps.append(Gap("accelerators", "absent", told))
     if devices and not any(device.accelerator for device in devices):
         return driver, driver_cuda, None, tuple(gaps)
-    accelerators, hidden = visible(devices, os.environ)
+    accelerators, hidden = visible(devices, environment)
     return driver, driver_cuda, accelerators, (*gaps, *hidden)
 
 
-def ask_driver(timeout: float) -> Tuple[List[Line], Optional[Gap]]:
-    """What `nvml.py` says in a process of its own, and why it did not answer in full."""
+def ask_driver(timeout: float) -> Union[Said, Gap]:
+    """What `nvml.py` says in a process of its own, or why it can't be started."""
     from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired  # noqa: PLC0415
 
     found = PathFinder.find_spec("pynvml")
     if found is None or found.origin is None:
-        return [], Gap("accelerators", "failed", "nvidia-ml-py is not installed: `pip install nvidia-ml-py`")
+        return Gap("accelerators", "failed", "nvidia-ml-py is not installed: `pip install nvidia-ml-py`")
     folder = Path(found.origin).parents[1 if found.submodule_search_locations else 0]
     # Without site (-S), to start quickly: it imports one module of one folder.
-    command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("nvml.py")), str(folder)]
+    command = [sys.executable, "-I", "-S", str(PROGRAM), str(folder)]
     try:
         process = Popen(
             command, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, env=loader_environment(), start_new_session=True
         )
     except OSError as error:
-        return [], Gap("accelerators", "failed", f"no process can be started to ask the driver: {error.strerror}")
+        return Gap("accelerators", "failed", f"no process can be started to ask the driver: {error.strerror}")
     assert process.stdout is not None  # noqa: S101  for the type checker
     with process.stdout:
         try:
             said, _ = process.communicate(timeout=timeout)
         except TimeoutExpired as expired:
             kill(process)
-            lines = understood(expired.output or b"")
-            gpus = [one.index for one in lines if isinstance(one, Gpu)]
-            after = f" after it told of GPU {gpus[-1]}" if gpus else ""
-            told = f"the NVIDIA driver did not answer within {timeout:g} seconds{after}"
-            return lines, Gap("accelerators", "timeout", told)
-    lines = understood(said)
+            return Said(expired.output or b"", None, timeout)
+    return Said(said, process.returncode, timeout)
+
+
+def broken_off(said: Said, lines: Sequence[Line], root: Path) -> Optional[Gap]:
+    """Why it did not answer in full."""
+    if said.code is None:
+        gpus = [one.index for one in lines if isinstance(one, Gpu)]
+        after = f" after it told of GPU {gpus[-1]}" if gpus else ""
+        told = f"the NVIDIA driver did not answer within {said.limit:g} seconds{after}"
+        return Gap("accelerators", "timeout", told)
     failed = next((one for one in lines if isinstance(one, Failed)), None)
     if failed:
-        return lines, Gap("accelerators", "failed", error_of(failed))
+        return Gap("accelerators", "failed", error_of(failed, root))
     if not any(isinstance(one, End) for one in lines):
-        code = process.returncode
+        code = said.code
         ended = f"crashed with {signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
-        return lines, Gap("accelerators", "failed", f"asking the NVIDIA driver {ended}")
-    return lines, None
+        return Gap("accelerators", "failed", f"asking the NVIDIA driver {ended}")
+    return None
 
 
 def loader_environment() -> Dict[str, str]:
@@ -161,12 +185,12 @@ def error_of(failure: Union[Failed, Lost], root: Path = Path("/")) -> str:
     return f"{told}: {way_out}" if way_out else told
 
 
-def driver_of(system: Optional[System], gaps: List[Gap]) -> Tuple[Optional[str], Optional[str]]:
+def driver_of(system: Optional[System], gaps: List[Gap], root: Path) -> Tuple[Optional[str], Optional[str]]:
     """The driver's version, by the kernel where its library does not tell, and the newest CUDA that it runs."""
     told = system.driver if system else None
     driver: Optional[str] = told if told and VERSION.fullmatch(told) else None
     if driver is None:
-        by_kernel = VERSION.search(read(Path("/proc/driver/nvidia/version")).decode("ascii", "replace"))
+        by_kernel = VERSION.search(read(root / "proc/driver/nvidia/version").decode("ascii", "replace"))
         driver = by_kernel.group() if by_kernel else None
         if driver is None and system is not None:
             gaps.append(Gap("driver", "failed", system.failed.get("driver") or f"{told!r} is no version"))
@@ -178,9 +202,9 @@ def driver_of(system: Optional[System], gaps: List[Gap]) -> Tuple[Optional[str],
     return driver, f"{system.cuda // 1000}.{system.cuda % 1000 // 10}"
 
 
-def device_of(gpu: Union[Gpu, Lost], slices: Sequence[Slice], gaps: List[Gap]) -> Device:
+def device_of(gpu: Union[Gpu, Lost], slices: Sequence[Slice], gaps: List[Gap], root: Path) -> Device:
     if isinstance(gpu, Lost):
-        gaps.append(Gap(f"gpu {gpu.index}", "failed", error_of(gpu)))
+        gaps.append(Gap(f"gpu {gpu.index}", "failed", error_of(gpu, root)))
         return Device(None)
     whole = accelerator_of(gpu, "NVIDIA GPU", gaps)
     capability = gpu.capability

@@ -1,0 +1,1 @@
+"""What runs where the launcher of a cluster is: the standard library, and that launcher."""
