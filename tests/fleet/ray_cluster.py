@@ -1,5 +1,5 @@
-"""A Ray cluster of `ray.cluster_utils.Cluster`, run by an interpreter that has Ray: orders come as lines of JSON, each is
-answered by one. {"add": NAME, "env": {…}} starts a node, {"kill": NAME} ends it as a power cut does.
+"""A Ray cluster of `ray.cluster_utils.Cluster`, run by an interpreter that has Ray. Orders come as lines of JSON, each
+is answered by one: {"add": NAME, "env": {…}} starts a node, {"kill": NAME} ends it as a power cut does.
 """
 
 import json

@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 import pytest
-
 from running import card_doctor
+
 from stand_in import build, h100
 
 pytestmark = pytest.mark.heavy
@@ -107,7 +107,7 @@ def test_each_odd_node_is_named_by_what_makes_it_odd(four, ray_python):
 
 
 def test_a_fifth_node_that_never_comes_is_missing(four, ray_python):
-    ran, document, _ = fleet(four, ray_python, "--expect", "5,gpu-9", "--timeout", "10")
+    _, document, _ = fleet(four, ray_python, "--expect", "5,gpu-9", "--timeout", "10")
     assert [(one["node"], one["reason"]) for one in document["silent"]] == [("gpu-9", "missing")]
     assert "within 10 seconds" in document["silent"][0]["message"]
     assert odd(document) == FOUND
@@ -117,7 +117,7 @@ def test_a_node_that_is_killed_while_it_is_asked_is_named_and_the_others_compare
     four.add("doomed", NVML_GPUS=h100(0, hang=60))
     killer = threading.Timer(6.0, four.give, kwargs={"kill": "doomed"})
     killer.start()
-    ran, document, seconds = fleet(four, ray_python, "--timeout", "40")
+    _, document, seconds = fleet(four, ray_python, "--timeout", "40")
     killer.join()
     ((name, reason),) = [(one["node"], one["reason"]) for one in document["silent"]]
     assert (name, reason) == ("doomed", "dead"), document["silent"]

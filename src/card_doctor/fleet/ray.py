@@ -13,8 +13,7 @@ from card_doctor.environment.remote import question, snapshot_of
 from card_doctor.errors import CardDoctorError, EnvironmentReadError, UsageError
 from card_doctor.model import Node, Silent
 
-START = 30.0  # seconds that Ray gets, beside the time limit, to start a worker on a busy node
-CONNECT = 60.0  # seconds until a cluster that does not answer is given up; Ray itself takes up to 30
+START = 30.0  # seconds that Ray gets, beside the time limit: to connect, and to start a worker on a busy node
 # DeathReason of ray.nodes(): a node that was stopped, or that the autoscaler took away, is not missed.
 STOPPED = (1, 3, 4)
 
@@ -140,7 +139,7 @@ def _said(address: str, executable: str, timeout: float, expected: Expected) -> 
             raise cannot_start(executable, error) from error
         tail = bytearray()
         Thread(target=keep_tail, args=(process.stderr, tail), daemon=True).start()
-        limit = Timer(CONNECT + 2 * timeout + START, kill, [process])
+        limit = Timer(4 * (timeout + START), kill, [process])  # to connect, to wait for nodes, to ask them, to end
         limit.daemon = True
         limit.start()
         any_said = False

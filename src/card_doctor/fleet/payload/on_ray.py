@@ -5,6 +5,7 @@
 import json
 import os
 import sys
+import threading
 import time
 import zlib
 
@@ -57,12 +58,22 @@ def main(order: "Json") -> None:
         say("refused", why="no-ray", text=str(error))
         return
     version = {"ray": ray.__version__, "python": sys.version.split()[0]}
+    patience = order["timeout"] + order["start"]
+
+    def give_up() -> None:  # Ray itself waits for minutes
+        say("refused", why="timeout", text="it did not answer within %g seconds" % patience)
+        os._exit(0)
+
+    limit = threading.Timer(patience, give_up)
+    limit.daemon = True
+    limit.start()
     try:
         ray.init(address=order["address"], log_to_driver=False, logging_level="ERROR")
     except Exception as error:
         mismatch = "ersion mismatch" in str(error)
         say("refused", why="mismatch" if mismatch else type(error).__name__, text=str(error), **version)
         return
+    limit.cancel()
     nodes = gathered(ray, order)
     say("nodes", nodes=nodes)
     task = ray.remote(num_cpus=0, max_retries=0)(on_node)
@@ -78,7 +89,7 @@ def main(order: "Json") -> None:
             say("silent", id=node, reason="dead", text=str(error))
         else:
             asked[answer] = node
-    deadline = time.time() + order["timeout"] + order["start"]
+    deadline = time.time() + patience
     while asked and time.time() < deadline:
         ready, _ = ray.wait(list(asked), timeout=max(0.0, min(1.0, deadline - time.time())))
         for answer in ready:
