@@ -70,6 +70,32 @@ def test_a_function_is_read_where_it_stands():
     assert read_function(FUNCTIONS.encode(), last.first, last.last).parameters.positional == ["self"]
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "def f(a, b=1.5, *c, d='x', **e) -> None:",
+        "async def f(\n    a: int,  # of many\n    b: 'B' = ...,\n) -> Dict[str, int]:  # or none",
+        "def f(a=module.taken):",
+        "def f(a: module.Taken, b=(1, 2)):",
+        "def f(a) -> module.Taken:",
+        "def f(a=(b := module)):",
+        "def f(a='''\n'''):",
+        "def f(): return [x for x in (\n    module.taken, 2)]\nif module:",
+    ],
+)
+def test_a_short_head_takes_the_same(head, monkeypatch):
+    source = f"import module\n@module.decorates\n{head}\n    x = 1\n    y = x\nafter = module.last\n".encode()
+    short, parameters = read_module(source, PYTHON), []
+    for text_of in (reader._without_bodies, lambda text: text):
+        monkeypatch.setattr(reader, "_without_bodies", text_of)
+        surface = read_module(source, PYTHON)
+        assert without_ends(surface) == without_ends(short)
+        functions = [stmt for stmt in surface.body if isinstance(stmt, Function)]
+        parameters.append([read_function(source, one.first, one.last).parameters for one in functions])
+    assert parameters[0] == parameters[1]
+    assert parameters[0]
+
+
 @pytest.mark.parametrize("path", SOURCES[::4], ids=lambda path: path.name)
 def test_short_and_whole_say_the_same(path, monkeypatch):
     """Against the standard library's own sources: leaving out bodies changes nothing but where functions end."""

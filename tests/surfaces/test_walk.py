@@ -61,6 +61,10 @@ FAILS = {
     "a decorator that is called": ("import lib\n@lib.gone(1)\nclass A: ...", [name("lib", "gone")]),
     "a default": ("import lib\ndef f(a=lib.gone): ...", [name("lib", "gone")]),
     "an annotation": ("import lib\ndef f(a: lib.Gone): ...", [name("lib", "Gone")]),
+    "an annotation over lines": (
+        "import lib\ndef f(\n    a: int = 1,\n    b: 'b' = 2,\n) -> lib.gone:\n    return b\n",
+        [name("lib", "gone")],
+    ),
     "an annotated name": ("import lib\na: lib.Gone = 1", [name("lib", "Gone")]),
     "in an argument": ("import lib\nx = dict(a=[lib.gone])", [name("lib", "gone")]),
     "by import_module": ("import importlib\nx = importlib.import_module('absent')", [module("absent")]),

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Set
 from card_doctor.model.surface import Call, Const, Declare, FunctionSurface, Starred
 from card_doctor.surfaces import natives, operations
 from card_doctor.surfaces.expressions import Expressions
-from card_doctor.surfaces.following import NEXT, PERHAPS, Frame, OutOfBudget, exception_class, last_name
+from card_doctor.surfaces.following import NEXT, PERHAPS, Frame, OutOfBudget, Raised, exception_class, last_name
 from card_doctor.surfaces.values import (
     CONSTANTS,
     MISSING,
@@ -31,6 +31,11 @@ from card_doctor.surfaces.values import (
 CALL_DEPTH = 40
 # For one call whose value a condition asks for, with all that it calls.
 CALL_BUDGET = 2_000
+# How often one function is followed for what it does (a module calls `add_docstring` a thousand times).
+CALLS_FOLLOWED = 30
+# A function whose value this many calls in a row could not tell is not followed for it again (one of pytz's is
+# called for each of its 597 time zones).
+CALLS_UNTOLD = 30
 
 
 class Calls(Expressions):
@@ -89,7 +94,7 @@ class Calls(Expressions):
                 return self.follow_call(function, args, keywords, frame, line)
             later = Later(function, args, keywords, line)
             if self.catchers and frame.kind != "class" and not frame.follow:
-                self.force(later)  # it may raise into a `try`
+                self.run_call(later)  # it may raise into a `try`
             return later
         if isinstance(function, Closure):
             return self.call_closure(function, args, keywords) if exact else UNKNOWN
@@ -124,6 +129,18 @@ class Calls(Expressions):
             finally:
                 del self.stack[-2:]
         return UNKNOWN
+
+    def run_call(self, later: Later) -> None:
+        """Follow a call for what it does; not of a function that has raised nothing often enough."""
+        stmt = id(later.function.stmt)
+        quiet = self.calls.get(stmt, 0)
+        if quiet < CALLS_FOLLOWED:
+            self.calls[stmt] = quiet + 1
+            try:
+                self.force(later)
+            except Raised:
+                self.calls[stmt] = 0
+                raise
 
     def is_exception(self, value: Type) -> bool:
         return self.is_kind(value, "BaseException") is True and (
@@ -258,9 +275,10 @@ class Calls(Expressions):
             self.opaque_calls += 1  # it asks the system
             return UNKNOWN
         key: Any = None
+        stmt = id(function.stmt)
         values = (*args, *keywords.values())
         if function.instance is None and not follow and all(isinstance(one, CONSTANTS) for one in values):
-            key = (id(function.stmt), tuple(args), tuple(sorted(keywords.items())), self.sure)
+            key = (stmt, tuple(args), tuple(sorted(keywords.items())), self.sure)
             if key in self.memo:
                 kept, asked_then = self.memo[key]
                 self.consulted += asked_then
@@ -270,6 +288,10 @@ class Calls(Expressions):
         if asked:
             self.consulted.append(asked)
             self.predicates[function.module.name.partition(".")[0], asked] = function
+        if not follow and self.untold.get(stmt, 0) >= CALLS_UNTOLD:
+            for one in values:
+                self.spoil(one)
+            return self.environment.by_name(function)
         surface = self.function_of(function.module, function.stmt)
         if surface is None or surface.generator:
             for one in values:
@@ -303,6 +325,7 @@ class Calls(Expressions):
             self.doubts, self.handling = doubts, handling
             if first:
                 self.budget = None
+        self.untold[stmt] = self.untold.get(stmt, 0) + 1 if value is UNKNOWN else 0
         if value is UNKNOWN:
             value = self.environment.by_name(function)
         if key is not None:

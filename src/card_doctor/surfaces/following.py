@@ -120,7 +120,8 @@ class Following:
         self.statements = 0
         self.budget: Optional[int] = None  # of the call that is followed for its value
         self.memo: Dict[Any, Any] = {}
-        self.calls: Dict[int, int] = {}
+        self.calls: Dict[int, int] = {}  # by function, how many calls in a row raised nothing
+        self.untold: Dict[int, int] = {}  # by function, how many calls in a row told no value
         self.followed: Set[Tuple[int, bool]] = set()
         self.injected: Set[str] = set()
         # Which distributions were asked for, and how many of those before the statement that is at hand: what a

@@ -71,8 +71,6 @@ from card_doctor.surfaces.values import (
     same,
 )
 
-# How often one function is followed for its own sake (a module that calls `add_docstring` a thousand times).
-CALLS_FOLLOWED = 30
 # `accelerate>=0.20.1`, `transformers[torch] >= 4.0`
 _NAMED = re.compile(r"([A-Za-z][A-Za-z0-9._-]*[A-Za-z0-9])(?:\[[\w,-]+\])?\s*(?:[<>=!~]=|[<>])\s*v?\d")
 
@@ -325,11 +323,7 @@ class Follower(Calls):
         for value in node.values:
             result = self.eval(value, frame)
             if isinstance(result, Later):
-                count = self.calls.get(id(result.function.stmt), 0) if isinstance(result.function, Procedure) else 0
-                if count < CALLS_FOLLOWED:
-                    if isinstance(result.function, Procedure):
-                        self.calls[id(result.function.stmt)] = count + 1
-                    self.force(result)
+                self.run_call(result)
 
     def annotations_run(self, frame: Frame) -> bool:
         if frame.kind == "call" or self.environment.python >= (3, 14):  # https://peps.python.org/pep-0649/
