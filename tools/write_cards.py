@@ -134,7 +134,8 @@ def trl(folder):
 
     llama(folder / "base")
     rows = Dataset.from_dict({"text": ["good film is the", "bad film is a"] * 4})
-    arguments = known(SFTConfig, output_dir=str(folder / "out"), bf16=False, gradient_checkpointing=False, **ARGUMENTS)
+    wanted = {**ARGUMENTS, "label_smoothing_factor": 0.0, "bf16": False, "gradient_checkpointing": False}
+    arguments = known(SFTConfig, output_dir=str(folder / "out"), **wanted)
     run = SFTTrainer(model=str(folder / "base"), args=arguments, train_dataset=rows)
     run.train()
     run.create_model_card(model_name="tiny")
@@ -164,6 +165,7 @@ def sentence_transformers(folder):
 
 
 def setfit(folder):
+    import numpy as np
     from datasets import Dataset
     from sentence_transformers import SentenceTransformer
     from setfit import SetFitModel, Trainer, TrainingArguments
@@ -181,6 +183,7 @@ def setfit(folder):
         args=known(TrainingArguments, output_dir=str(folder / "run"), **wanted),
         train_dataset=rows,
         eval_dataset=rows,
+        metric=lambda said, true: {"accuracy": float((np.asarray(said) == np.asarray(true)).mean())},
     )
     run.train()
     metrics = run.evaluate()

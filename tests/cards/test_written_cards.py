@@ -61,26 +61,42 @@ BESIDE = {
 }
 
 
-def told(python: str) -> Tuple[int, str, str]:
-    """Its minor version, its torch, and where that is installed."""
-    question = (
-        "import sys, torch, pathlib; print(sys.version_info[1], torch.__version__, "
-        "pathlib.Path(torch.__file__).parents[1], sep='\\n')"
-    )
-    minor, version, site = subprocess.run(
-        [python, "-c", question], capture_output=True, text=True, check=True
-    ).stdout.splitlines()[-3:]
-    return int(minor), version, site
+# Asked of an interpreter that has a torch: its minor version, that torch, what else torch requires, and the folders
+# that are torch's or a GPU's.
+ASKED = """
+import importlib.metadata as metadata, re, sys
+own = lambda name: name == "torch" or re.match("nvidia|cuda|triton", name)
+names = {re.match("[\\w.-]+", one).group().lower() for one in metadata.requires("torch") or ()}
+there = {one.metadata["Name"].lower().replace("_", "-"): one for one in metadata.distributions()}
+print(sys.version_info[1], metadata.version("torch"), *[name for name in names if name in there and not own(name)])
+places = {str(one.locate_file(file.parts[0])) for name, one in there.items() if own(name) for file in one.files}
+for place in places:
+    if not place.endswith(("..", "__pycache__")):
+        print(place)
+"""
+
+
+class Torch(NamedTuple):
+    minor: int
+    version: str
+    requires: Tuple[str, ...]
+    folders: Tuple[Path, ...]
+
+    @classmethod
+    def of(cls, python: str) -> Torch:
+        lines = subprocess.run([python, "-c", ASKED], capture_output=True, text=True, check=True).stdout.splitlines()
+        minor, version, *requires = lines[0].split()
+        return cls(int(minor), version, tuple(requires), tuple(map(Path, lines[1:])))
 
 
 def environment(card: Written, folder: Path) -> Path:
     """An interpreter that has what `card` needs."""
     assert UV is not None
-    site, base = None, None
+    theirs, base = None, None
     for python in TORCHES:
-        minor, version, place = told(python)
-        if minor in card.minors and SpecifierSet(card.torch).contains(version.partition("+")[0]):
-            site, base = place, python
+        torch = Torch.of(python)
+        if torch.minor in card.minors and SpecifierSet(card.torch).contains(torch.version.partition("+")[0]):
+            theirs, base = torch, python
     if base is None:
         found = next(filter(None, map(find, card.minors)), None)
         if found is None:
@@ -94,10 +110,11 @@ def environment(card: Written, folder: Path) -> Path:
     if not card.until and card.kind == "trainer":
         wanted.append("accelerate")
     words = ["--exclude-newer", card.until] if card.until else []
-    if site is not None:
+    if theirs is not None:
         without = folder / "excluded.txt"
         without.write_text("torch\n")
         words += ["--excludes", str(without)]
+        wanted += theirs.requires
     made = subprocess.run(
         [UV, "pip", "install", "-q", "--python", str(python), *words, *wanted],
         capture_output=True,
@@ -105,9 +122,10 @@ def environment(card: Written, folder: Path) -> Path:
         check=False,
     )
     assert made.returncode == 0, made.stderr
-    if site is not None:
-        (ours,) = folder.glob("lib/python*/site-packages")
-        (ours / "torch.pth").write_text(site + "\n")  # behind what is installed here
+    if theirs is not None:
+        (site,) = folder.glob("lib/python*/site-packages")
+        for place in theirs.folders:
+            (site / place.name).symlink_to(place)
     return python
 
 

@@ -144,6 +144,21 @@ def test_the_interpreter_of_the_command_is_checked_first(tmp_path):
     assert ran.stdout == b"trained\n"
 
 
+def test_the_projects_settings_hold_for_what_is_checked_first(tmp_path):
+    """A card whose releases are not installed here, and a project that knows it."""
+    command = ["--", sys.executable, "-c", "print('trained')"]
+    flags = ["tiny-bert-mnli-distilled"]
+
+    def said():
+        ran = subprocess.run([*WATCH, *flags, *command], capture_output=True, check=False, timeout=60, cwd=tmp_path)
+        assert (ran.returncode, ran.stdout) == (0, b"trained\n")
+        return ran.stderr.decode()
+
+    assert "more: card-doctor check" in said()
+    (tmp_path / "card-doctor.toml").write_text('select = ["card"]\n')
+    assert "more: card-doctor check" not in said()
+
+
 def test_what_names_an_interpreter(tmp_path):
     assert interpreter_of([sys.executable]) == sys.executable
     script = tmp_path / "torchrun"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import signal
 import sys
@@ -75,10 +76,12 @@ def _preflight(
     from card_doctor.reporting.text import render  # noqa: PLC0415
     from card_doctor.watching.command import interpreter_of  # noqa: PLC0415
 
+    policy, _ = settings.policy(dt.datetime.now().astimezone().date())
     try:
         checked = run(
             [card],
             python=settings.python or interpreter_of(words),
+            policy=policy,
             matrices=knowledge.directories[1:],
             timeout=settings.timeout,
             offline=settings.offline,
