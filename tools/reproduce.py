@@ -203,7 +203,8 @@ def at_edge(environment: Environment, name: str, version: str) -> Said:
 
 
 def explains(other: Hazard, name: str, version: str, text: str) -> bool:
-    return other.symptom in text and version in SpecifierSet(other.when.get(name, ""))
+    """Is it a hazard of that release, and the break its own?"""
+    return name in other.when and other.symptom in text and version in SpecifierSet(other.when[name])
 
 
 def edges(hazard: Hazard) -> Iterator[Tuple[str, str, bool]]:
@@ -220,9 +221,9 @@ def edges(hazard: Hazard) -> Iterator[Tuple[str, str, bool]]:
             for version, release in knowledge.releases(name).items()
             if release.wheels and not release.yanked and not Version(version).is_prerelease
         }
-        if not releases:
-            raise Unproven(f"the releases of {name} are not known")
         for bound in SpecifierSet(specifier):
+            if not releases:
+                raise Unproven(f"the releases of {name} are not known")
             below = [one for one in releases if one < edge_of(bound)]
             above = [one for one in releases if one >= edge_of(bound)]
             for side in (*sorted(below)[-1:], *sorted(above)[:1]):
