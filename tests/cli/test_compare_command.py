@@ -24,6 +24,7 @@ def made(*more, **facts):
         "driver": "535.54.03",
         "accelerators": (GPU,) * 8,
         "host": Host(memory_bytes=500 * 2**30),
+        "variables": {},
     }
     versions = {"torch": "2.1.0+cu121", "nvidia-nccl-cu12": "2.18.1", "click": "8.1", **dict(more)}
     return snapshot(*(package(*item) for item in versions.items()), source="snapshot", **{**told, **facts})
@@ -81,6 +82,13 @@ def test_equal_nodes_are_one_group_whatever_the_kernel_keeps_of_the_memory(folde
         (made(host=Host(memory_bytes=250 * 2**30)), {"memory": "may-break"}, 0),
         (made(("click", "8.2")), {"click": "harmless"}, 0),
         (made(("ipython", "8.2")), {"ipython": "harmless"}, 0),
+        (made(variables={"NCCL_P2P_DISABLE": "1"}), {"NCCL_P2P_DISABLE": "may-break"}, 0),
+        (made(variables={"NCCL_DEBUG": "INFO"}), {"NCCL_DEBUG": "harmless"}, 0),
+        (made(variables={"NCCL_SOCKET_IFNAME": "ens5"}), {"NCCL_SOCKET_IFNAME": "harmless"}, 0),
+        (made(variables={"OMP_NUM_THREADS": "1"}), {"OMP_NUM_THREADS": "slows"}, 0),
+        (made(variables={"LD_PRELOAD": "/x.so"}), {"LD_PRELOAD": "may-break"}, 0),
+        (made(variables=None), {"environment variables": "unknown"}, 0),
+        (made(gaps=(Gap("gpu 8", "failed", "fell off"),)), {"lost GPUs": "may-break"}, 0),
     ],
 )
 def test_the_odd_one_is_named_with_what_the_difference_does(folder, capfd, other, effects, code):
@@ -105,6 +113,34 @@ def test_each_of_several_odd_ones_is_told_by_its_own_fact(folder, capfd):
         "c": {"GPUs": "breaks"},
         "d": {"torch": "breaks"},
     }
+
+
+def test_each_rank_may_see_a_gpu_of_its_own(folder, capfd):
+    one = [made(accelerators=(GPU,), variables={"CUDA_VISIBLE_DEVICES": str(rank)}) for rank in range(3)]
+    assert len(compared(capfd, folder(a=one[0], b=one[1], c=one[2]))["groups"]) == 1
+    hidden = made(accelerators=(GPU,), variables={"CUDA_VISIBLE_DEVICES": "0"})
+    document = compared(capfd, folder(a=made(), b=made(), c=hidden))
+    assert odd(document) == {"c": {"GPUs": "breaks", "CUDA_VISIBLE_DEVICES": "harmless"}}
+
+
+def test_snapshots_of_before_say_nothing_of_variables_and_do_not_outvote_others(folder, capfd):
+    with_one, other = made(variables={"NCCL_ALGO": "Ring"}), made(variables={"NCCL_ALGO": "Tree"})
+    old = json.loads(msgspec.json.encode(made()))
+    del old["variables"]
+    document = compared(capfd, folder(a=with_one, b=with_one, c=other, d=old, e=old, f=old, g=old))
+    assert odd(document) == {"c": {"NCCL_ALGO": "may-break"}}
+    assert odd(compared(capfd, folder(d=with_one))) == {
+        "c": {"NCCL_ALGO": "may-break"},
+        "e,f,g": {"environment variables": "unknown"},
+    }
+
+
+def test_each_group_shows_the_memory_of_its_own_gpus(folder, capfd):
+    half = Accelerator("NVIDIA H100", "cuda", "9.0", 40 * 2**30)
+    document = compared(capfd, folder(a=made(), b=made(), c=made(accelerators=(half,) * 8)))
+    assert odd(document) == {"c": {"GPU memory": "may-break"}}
+    shown = {group["nodes"][0]: group["accelerators"][0]["memory_bytes"] for group in document["groups"]}
+    assert shown == {"a": 80 * 2**30, "c": 40 * 2**30}
 
 
 def test_of_two_neither_is_the_odd_one(folder, capfd):

@@ -623,3 +623,29 @@ def test_requires_txt_is_read_as_importlib_metadata_reads_it(lines):
         theirs = importlib.metadata.PathDistribution(info).requires or []
     # Python 3.9's reads a section that comes twice once
     assert {str(Requirement(line)) for line in mine} == {str(Requirement(line)) for line in theirs}
+
+
+def test_variables_that_ranks_depend_on_are_told_and_no_secret():
+    told = reader.variables(
+        {
+            "NCCL_DEBUG": "INFO",
+            "TORCH_NCCL_BLOCKING_WAIT": "1",
+            "CUDA_VISIBLE_DEVICES": "0,1",
+            "GLOO_SOCKET_IFNAME": "eth0",
+            "NCCL_CONF": "https://user:pw@host/x",
+            "NCCL_AUTH_TOKEN": "secret",
+            "HF_TOKEN": "secret",
+            "HOME": "/home/me",
+            "NCCL_TOPO_FILE": "x" * 9000,
+        }
+    )
+    assert sorted(told) == [
+        "CUDA_VISIBLE_DEVICES",
+        "GLOO_SOCKET_IFNAME",
+        "NCCL_CONF",
+        "NCCL_DEBUG",
+        "NCCL_TOPO_FILE",
+        "TORCH_NCCL_BLOCKING_WAIT",
+    ]
+    assert told["NCCL_CONF"] == "https://host/x"
+    assert len(told["NCCL_TOPO_FILE"]) < 9000

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -13,14 +14,20 @@ from card_doctor.errors import CardDoctorError
 from card_doctor.fleet.ranks import answer_here, judged
 
 SCRIPT = """
-import os, sys, time
+import os, pathlib, sys, time
 import torch.distributed as dist
 rank = os.environ["RANK"]
 if rank == sys.argv[2]:
     sys.path.insert(0, sys.argv[1])
 import card_doctor
 dist.init_process_group("gloo")
+here = pathlib.Path(__file__).parent
+(here / f"connected-{rank}").touch()
 if rank == sys.argv[3]:
+    while len(list(here.glob("connected-*"))) < 4:
+        time.sleep(0.1)
+    if sys.argv[4:] == ["hangs"]:
+        time.sleep(120)
     os._exit(9)
 try:
     card_doctor.require_ranks(timeout=20)
@@ -80,6 +87,52 @@ def test_nobody_hangs_when_a_rank_dies(tmp_path, other_torch):
     assert ran.returncode != 0
     assert "goes on" not in ran.stdout
     assert seconds < 90
+
+
+@pytest.fixture
+def by_hand(tmp_path):
+    """Ranks without an agent, which would end the survivors: what each printed, its exit code, and the seconds."""
+
+    def run(*args):
+        script = tmp_path / "train.py"
+        script.write_text(SCRIPT)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        told = {"WORLD_SIZE": "4", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+        began = time.monotonic()
+        ranks = [
+            subprocess.Popen(
+                [sys.executable, str(script), *args],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                env={**os.environ, **told, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            )
+            for rank in range(4)
+        ]  # fmt: skip
+        lost = int(args[2])
+        try:
+            said = {rank: ranks[rank].communicate(timeout=180)[0] for rank in range(4) if rank != lost}
+        finally:
+            for process in ranks:
+                process.kill()
+                process.communicate()
+        return said, [process.returncode for process in ranks], time.monotonic() - began
+
+    return run
+
+
+@needs_torch
+@pytest.mark.heavy
+@pytest.mark.parametrize("lost", [("3",), ("0",), ("3", "hangs")], ids=["dies", "rank 0 dies", "hangs"])
+def test_the_others_say_that_a_rank_is_lost_within_the_time_limit(tmp_path, by_hand, lost):
+    said, codes, seconds = by_hand(str(tmp_path), "none", *lost)
+    for rank, text in said.items():
+        assert f"rank {rank}: CardDoctorError" in text, text
+        assert "a rank died, or did not answer within 20 seconds" in text, text
+        assert "goes on" not in text
+        assert codes[rank] == 1
+    assert seconds < 90
+    print(f"{seconds:.1f} s", *said.values(), sep="\n")
 
 
 def test_ranks_that_differ_are_told_apart_by_their_names(other_torch, monkeypatch):

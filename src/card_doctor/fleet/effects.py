@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Mapping, Optional, Tuple
+from typing import Mapping, Optional, Sequence, Tuple
 
-from card_doctor.fleet.facts import NOT_KNOWN, PACKAGE
+from card_doctor.fleet.facts import NOT_KNOWN, PACKAGE, VARIABLE
 from card_doctor.model import Effect
 
 Judged = Tuple[Effect, str]
@@ -19,16 +19,35 @@ TRAINING = (
     "pytorch-lightning", "safetensors", "sentencepiece", "tokenizers", "torchaudio", "torchvision", "transformers",
     "triton", "trl", "xformers",
 )  # fmt: skip
+# Variables, and what another value of them does; the first that fits. NCCL's are explained in
+# https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/env.html, torch's in https://docs.pytorch.org/docs/
+OF_VARIABLES: Sequence[Tuple[str, Judged]] = (
+    (r"\w+_VISIBLE_DEVICES", ("harmless", "the GPUs that it leaves are compared")),
+    # Each machine has its own network interfaces, and what is only said does no harm.
+    (r"\w+_(?:IFNAME|IB_HCA|NET_DEVICES|TOPO_FILE|GRAPH_FILE)|NCCL_(?:DEBUG|TOPO_DUMP|GRAPH_DUMP)\w*",
+     ("harmless", "each machine's own")),
+    (r"CUDA_DEVICE_ORDER|CUDA_MODULE_LOADING|CUBLAS_WORKSPACE_CONFIG", ("harmless", "no other rank depends on it")),
+    (r"(?:OMP|MKL)_NUM_THREADS|CUDA_LAUNCH_BLOCKING|CUDA_DEVICE_MAX_CONNECTIONS",
+     ("slows", "every step waits for the slowest rank")),
+    (r"\w+TF32\w+", ("may-break", "ranks compute in different precision")),
+    (r"\w+ALLOC_CONF", ("may-break", "what fits on the other nodes may not fit here")),
+    (r"LD_\w+|CUDA_HOME|CUDA_PATH", ("may-break", "another CUDA or NCCL may be loaded, or compiled for")),
+    (r"\w+", ("may-break", "ranks that are set up in different ways may not connect, or wait for each other for ever")),
+)  # fmt: skip
 
 
 def effect_of(fact: str, found: Optional[str], usual: Optional[str], of: Mapping[str, Optional[str]]) -> Judged:
     """The effect of `found` where the others have `usual`, and why; `of` are all facts of the node that has it."""
     if fact.startswith(PACKAGE):
         return _package(fact[len(PACKAGE) :], found)
+    if fact.startswith(VARIABLE):
+        return next(judged for names, judged in OF_VARIABLES if re.fullmatch(names, fact[len(VARIABLE) :]))
     if any(value is not None and value.startswith(NOT_KNOWN) for value in (found, usual)):
         return "unknown", "it could not be read, so it can't be compared"
     if fact == "GPUs":
         return _gpus(found or "0", usual or "0")
+    if fact == "lost GPUs":
+        return "may-break", "a rank that gets it can't start"
     if fact == "GPU models":
         return "slows", "every step waits for the slowest GPU"
     if fact == "Python":

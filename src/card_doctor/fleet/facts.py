@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from card_doctor.model import Accelerator, Host, Snapshot
 
 PACKAGE = "package "  # how the name of a fact begins that is a distribution's version
+VARIABLE = "variable "  # and one of the environment
+VARIABLES = "environment variables"  # the fact that they were not read
 NEARLY = 1.05  # two nodes of one kind differ by what firmware and kernel keep for themselves
 SIZES = ("GPU memory", "memory", "shared memory")
 OF_GPUS = ("GPU models", "compute capability", "GPU memory")  # a node without a GPU has none, and `GPUs` says so
 NOT_KNOWN = "not known"
+LOST = re.compile(r"gpu \d+")  # the gap of a whole GPU
 MOST_BYTES = 2**60  # more is nobody's memory, but a damaged snapshot
 
 Facts = Mapping[str, Optional[str]]
@@ -27,12 +31,23 @@ def facts_of(snapshot: Snapshot) -> Facts:
         "torch build": (torch.build or torch.cuda or torch.hip) if torch else None,
         "driver": snapshot.driver or _unread(snapshot, "driver"),
         "GPUs": _unread(snapshot, "accelerators") or NOT_KNOWN if gpus is None else str(len(gpus)),
+        "lost GPUs": _lost(snapshot),
         "GPU models": " + ".join(sorted({gpu.name for gpu in gpus})) if gpus else None,
         "compute capability": _capabilities(gpus) if gpus else None,
     }
     for name, package in snapshot.packages.items():
         facts[PACKAGE + name] = package.version
+    if snapshot.variables is None:
+        facts[VARIABLES] = NOT_KNOWN
+    for name, value in (snapshot.variables or {}).items():
+        facts[VARIABLE + name] = _devices(value) if name.endswith("_VISIBLE_DEVICES") else value
     return facts
+
+
+def _devices(value: str) -> str:
+    """How many it names: which ones is each rank's own, and what it leaves is compared."""
+    number = len(value.split(",")) if value.strip() else 0
+    return f"of {number} device{'' if number == 1 else 's'}"
 
 
 def sizes_of(snapshot: Snapshot) -> Sizes:
@@ -58,6 +73,12 @@ def _unread(snapshot: Snapshot, fact: str) -> Optional[str]:
     """`NOT_KNOWN`, with why, where reading it went wrong."""
     gap = next((gap for gap in snapshot.gaps if gap.fact == fact and gap.reason in {"failed", "timeout"}), None)
     return f"{NOT_KNOWN} ({gap.reason})" if gap else None
+
+
+def _lost(snapshot: Snapshot) -> Optional[str]:
+    """GPUs that the driver has, and that do not answer."""
+    lost = [f"{gap.fact}: {gap.detail}" for gap in snapshot.gaps if LOST.fullmatch(gap.fact) and gap.reason == "failed"]
+    return "; ".join(lost) or None
 
 
 def _capabilities(gpus: Sequence[Accelerator]) -> str:

@@ -5,9 +5,34 @@ from __future__ import annotations
 from collections import Counter
 from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
+import msgspec
+
 from card_doctor.fleet.effects import effect_of
-from card_doctor.fleet.facts import OF_GPUS, PACKAGE, SIZES, Facts, Sizes, facts_of, levels, sizes_of
-from card_doctor.model import EFFECTS, Deviation, Environment, Fleet, Group, Node, Report, Silent, Snapshot
+from card_doctor.fleet.facts import (
+    OF_GPUS,
+    PACKAGE,
+    SIZES,
+    VARIABLE,
+    VARIABLES,
+    Facts,
+    Sizes,
+    facts_of,
+    levels,
+    sizes_of,
+)
+from card_doctor.model import (
+    EFFECTS,
+    Accelerator,
+    Deviation,
+    Environment,
+    Fleet,
+    Group,
+    Host,
+    Node,
+    Report,
+    Silent,
+    Snapshot,
+)
 
 Judge = Callable[[Snapshot], Report]
 Value = Optional[str]
@@ -18,11 +43,14 @@ class _Common(NamedTuple):
     majority: bool
 
 
+Hardware = Tuple[Optional[Tuple[Accelerator, ...]], Optional[Host]]
+
+
 class _Pile(NamedTuple):
-    """Nodes whose facts are equal, each with its sizes and the snapshot of the first for each of these."""
+    """Nodes whose facts are equal, each with its sizes and what has them; and the snapshot of the first."""
 
     facts: Facts
-    nodes: List[Tuple[str, Sizes]]
+    nodes: List[Tuple[str, Sizes, Hardware]]
     first: Snapshot
 
 
@@ -41,8 +69,9 @@ def compare(
             continue
         facts = facts_of(answer.snapshot)
         pile = piles.setdefault(frozenset(facts.items()), _Pile(facts, [], answer.snapshot))
-        pile.nodes.append((answer.name, sizes_of(answer.snapshot)))
-    heard = {name for pile in piles.values() for name, _ in pile.nodes} | {one.node for one in silent}
+        hardware = answer.snapshot.accelerators, answer.snapshot.host
+        pile.nodes.append((answer.name, sizes_of(answer.snapshot), hardware))
+    heard = {name for pile in piles.values() for name, _, _ in pile.nodes} | {one.node for one in silent}
     silent += [Silent(name, "missing", "no snapshot of it came") for name in expected if name not in heard]
     return Fleet(_groups(list(piles.values()), judge), tuple(silent))
 
@@ -67,16 +96,17 @@ def _groups(piles: Sequence[_Pile], judge: Optional[Judge]) -> Tuple[Group, ...]
 
 def _by_size(piles: Sequence[_Pile]) -> List[Tuple[Facts, List[str], Snapshot]]:
     """Each pile once more by the sizes of its nodes."""
-    columns = zip(*(sizes for pile in piles for _, sizes in pile.nodes))
+    columns = zip(*(sizes for pile in piles for _, sizes, _ in pile.nodes))
     texts = [levels(column) for column in columns]
     split: List[Tuple[Facts, List[str], Snapshot]] = []
     for pile in piles:
-        members: Dict[Tuple[Value, ...], List[str]] = {}
-        for name, sizes in pile.nodes:
+        members: Dict[Tuple[Value, ...], Tuple[List[str], Hardware]] = {}
+        for name, sizes, hardware in pile.nodes:
             key = tuple(text[size] for text, size in zip(texts, sizes))
-            members.setdefault(key, []).append(name)
-        for key, names in members.items():
-            split.append(({**pile.facts, **dict(zip(SIZES, key))}, names, pile.first))
+            members.setdefault(key, ([], hardware))[0].append(name)
+        for key, (names, (accelerators, host)) in members.items():
+            first = msgspec.structs.replace(pile.first, accelerators=accelerators, host=host)
+            split.append(({**pile.facts, **dict(zip(SIZES, key))}, names, first))
     return split
 
 
@@ -84,12 +114,14 @@ def _common(groups: Sequence[Tuple[Facts, int]]) -> Dict[str, _Common]:
     """What most nodes have of each fact; of equally frequent ones, the first."""
     counts: Dict[str, Counter[Value]] = {}
     nodes = sum(number for _, number in groups)
+    with_variables = sum(number for facts, number in groups if VARIABLES not in facts)
     for facts, number in groups:
         for fact, value in facts.items():
             counts.setdefault(fact, Counter())[value] += number
     common: Dict[str, _Common] = {}
     for fact, values in counts.items():
-        without = nodes - sum(values.values())  # where a package is not installed
+        # where a package is not installed, or a variable not set; a node whose variables were not read says neither
+        without = (with_variables if fact.startswith(VARIABLE) else nodes) - sum(values.values())
         if without:
             values[None] += without
         (value, most), *others = values.most_common(2)
@@ -101,9 +133,18 @@ def _deviations(facts: Facts, common: Dict[str, _Common]) -> Tuple[Deviation, ..
     found = [
         _deviation(fact, facts.get(fact), usual, facts)
         for fact, usual in common.items()
-        if facts.get(fact) != usual.value and not (fact in OF_GPUS and None in {facts.get(fact), usual.value})
+        if facts.get(fact) != usual.value and not _untold(fact, facts, usual.value)
     ]
     return tuple(sorted(found, key=lambda one: (EFFECTS.index(one.effect), one.kind, one.fact)))
+
+
+def _untold(fact: str, facts: Facts, usual: Value) -> bool:
+    """Whether another fact already says it."""
+    if fact in OF_GPUS:
+        return None in {facts.get(fact), usual}
+    if fact == VARIABLES:  # that they were read is no deviation from others whose were not
+        return fact not in facts
+    return fact.startswith(VARIABLE) and VARIABLES in facts
 
 
 def _deviation(fact: str, found: Value, usual: _Common, facts: Facts) -> Deviation:
@@ -112,6 +153,8 @@ def _deviation(fact: str, found: Value, usual: _Common, facts: Facts) -> Deviati
         other, other_why = effect_of(fact, usual.value, found, facts)
         if EFFECTS.index(other) < EFFECTS.index(effect):
             effect, why = other, other_why
-    package = fact.startswith(PACKAGE)
-    name = fact[len(PACKAGE) :] if package else fact
-    return Deviation(name, "package" if package else "fact", found, usual.value, usual.majority, effect, why)
+    if fact.startswith(PACKAGE):
+        return Deviation(fact[len(PACKAGE) :], "package", found, usual.value, usual.majority, effect, why)
+    if fact.startswith(VARIABLE):
+        return Deviation(fact[len(VARIABLE) :], "variable", found, usual.value, usual.majority, effect, why)
+    return Deviation(fact, "fact", found, usual.value, usual.majority, effect, why)

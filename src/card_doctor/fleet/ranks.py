@@ -63,7 +63,7 @@ def require_ranks(card: Optional[str] = None, *, match: str = "compatible", time
     answer = answer_here()
     try:
         going, text = _together(dist, answer, card, match, timeout)
-    except (RuntimeError, ValueError, OSError) as error:  # what torch's backends and its store raise
+    except (RuntimeError, OSError) as error:  # what torch's backends and its store raise
         first = str(error).strip().splitlines()[:1]
         raise CardDoctorError(
             f"{answer[0]}: a rank died, or did not answer within {timeout:g} seconds ({', '.join(first)})",
@@ -78,17 +78,23 @@ def _together(dist: Any, answer: Tuple[str, str], card: Optional[str], match: st
     first = dist.get_rank() == 0
     answers: Optional[List[Any]] = [None] * dist.get_world_size() if first else None
     dist.gather_object(answer, answers, dst=0, group=group)
-    verdict: List[Any] = [None]
-    if answers is not None:
-        try:
-            verdict = [judged(answers, card, match)]
-        except CardDoctorError as error:  # no such card: the others wait to be told
-            verdict = [(False, f"card-doctor: {error.message}")]
-        if not verdict[0][0]:  # before the others know, and a launcher ends this process for what they raise
-            sys.stderr.write(verdict[0][1] + "\n")
-            sys.stderr.flush()
+    verdict: List[Any] = [_verdict(answers, card, match) if answers is not None else None]
     dist.broadcast_object_list(verdict, src=0, group=group)
     going, text = verdict[0]
+    return going, text
+
+
+def _verdict(answers: List[Tuple[str, str]], card: Optional[str], match: str) -> Tuple[bool, str]:
+    """What rank 0 has to tell the others, who wait for it whatever goes wrong here."""
+    try:
+        going, text = judged(answers, card, match)
+    except CardDoctorError as error:  # no such card
+        going, text = False, f"card-doctor: {error.message}"
+    except Exception as error:  # noqa: BLE001
+        going, text = False, f"card-doctor: unexpected {type(error).__name__}: {error}"
+    if not going:  # before the others know, and a launcher ends this process for what they raise
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
     return going, text
 
 

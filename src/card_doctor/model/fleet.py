@@ -36,7 +36,7 @@ class Deviation(msgspec.Struct, frozen=True):
     """
 
     fact: str
-    kind: Literal["fact", "package"]
+    kind: Literal["fact", "package", "variable"]
     found: Optional[str]
     usual: Optional[str]
     majority: bool

@@ -127,7 +127,8 @@ class TorchAccount(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Snapshot(msgspec.Struct, frozen=True):
     """An environment at one moment. `complete` is False where a package not named may still be there
-    (a requirements file). `accelerators` None means unknown; empty means that there is none.
+    (a requirements file). `accelerators` None means unknown; empty means that there is none. `variables` are those of
+    its environment that a run over several machines depends on (NCCL_DEBUG, CUDA_VISIBLE_DEVICES); None: not read.
     """
 
     source: SourceKind
@@ -143,4 +144,5 @@ class Snapshot(msgspec.Struct, frozen=True):
     accelerators: Optional[Tuple[Accelerator, ...]] = None
     host: Optional[Host] = None
     account: Optional[TorchAccount] = None  # None: torch was not imported
+    variables: Optional[Dict[str, str]] = None
     gaps: Tuple[Gap, ...] = ()

@@ -22,7 +22,7 @@ import re
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, List, Optional, Tuple
+    from typing import Any, Dict, List, Mapping, Optional, Tuple
 
     Json = Dict[str, Any]
 
@@ -39,6 +39,16 @@ INFO = re.compile(r"(.+?)(?:-(v?\d[^-]*)(?:-.*)?)?\.(?:dist-info|egg-info|egg)\Z
 CREDENTIALS = re.compile(r"(?<=://)[^/]*@|[?#].*", re.DOTALL)
 TORCH = re.compile(r"^(__version__|cuda|hip)\s*(?::[^=\n]*)?=\s*(?:None|['\"]([^'\"\n]*)['\"])", re.MULTILINE)
 TORCH_BUILD = re.compile(r"cu\d+|cpu|xpu|rocm\d+(?:\.\d+)*")
+# What decides how ranks find and talk to each other, which GPUs and libraries they get, and how they compute. Never a
+# value that may be a secret.
+VARIABLES = re.compile(
+    r"(?:(?:TORCH_)?NCCL|RCCL|GLOO|UCX|FI)_\w+"
+    r"|CUDA_(?:VISIBLE_DEVICES|DEVICE_ORDER|HOME|PATH|LAUNCH_BLOCKING|DEVICE_MAX_CONNECTIONS|MODULE_LOADING)"
+    r"|(?:HIP|ROCR)_VISIBLE_DEVICES|CUBLAS_WORKSPACE_CONFIG|NVIDIA_TF32_OVERRIDE|TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"
+    r"|PYTORCH_(?:CUDA_)?ALLOC_CONF|(?:OMP|MKL)_NUM_THREADS|LD_LIBRARY_PATH|LD_PRELOAD"
+)
+SECRET = re.compile("TOKEN|SECRET|PASS|KEY|CREDENTIAL|AUTH")
+LONGEST = 2000  # characters of a variable that are kept
 MUSL_LOADER_TIMEOUT = 5  # seconds; it prints its version and ends
 
 
@@ -70,6 +80,7 @@ def read(search_path: "Optional[List[str]]" = None) -> "Json":
         "platform": {"system": system, "machine": machine, "libc": c_library},
         "packages": reader.packages,
         "torch": torch,
+        "variables": variables(os.environ),
         "gaps": reader.gaps,
     }
 
@@ -413,6 +424,11 @@ def markers() -> "Dict[str, str]":
         "python_version": "%d.%d" % sys.version_info[:2],
         "sys_platform": sys.platform,
     }
+
+
+def variables(environment: "Mapping[str, str]") -> "Dict[str, str]":
+    names = sorted(name for name in environment if VARIABLES.fullmatch(name) and not SECRET.search(name))
+    return {name: text(CREDENTIALS.sub("", environment[name]))[:LONGEST] for name in names}
 
 
 def libc(executable: "Optional[str]") -> "Optional[List[str]]":
