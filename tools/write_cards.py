@@ -189,7 +189,7 @@ def setfit(folder):
     metrics = run.evaluate()
     model.save_pretrained(str(folder / "out"))
     read = {
-        "train_batch_size": [4, 2], "num_epochs": [1, 2], "body_learning_rate": [3e-5, 1e-5],
+        "batch_size": [4, 2], "num_epochs": [1, 2], "body_learning_rate": [3e-5, 1e-5],
         "head_learning_rate": 0.02, "seed": 13, "training_steps": 2,
     }  # fmt: skip
     libraries = ("setfit", "sentence_transformers", "transformers", "torch", "datasets", "tokenizers")

@@ -44,12 +44,12 @@ CARDS = [
     Written("trainer", "transformers==4.30.2", (10, 9), "<2.2", "2023-07-01"),
     Written("trainer", "transformers==4.37.2", (10, 11), "<2.3", "2024-02-10"),
     Written("trainer", "transformers==4.44.2", (10, 11), "<2.5", "2024-09-10"),
-    Written("trainer", "transformers==4.57.*", (10, 11, 12), NEWEST),
-    Written("trainer", "transformers", (10, 11, 12), NEWEST),
-    Written("peft", "peft", (10, 11, 12), NEWEST),
-    Written("trl", "trl", (10, 11, 12), NEWEST),
-    Written("sentence-transformers", "sentence-transformers", (10, 11, 12), NEWEST),
-    Written("setfit", "setfit", (10, 11, 12), NEWEST),
+    Written("trainer", "transformers==4.57.*", (12, 11, 10), NEWEST),
+    Written("trainer", "transformers", (12, 11, 10), NEWEST),
+    Written("peft", "peft", (12, 11, 10), NEWEST),
+    Written("trl", "trl", (12, 11, 10), NEWEST),
+    Written("sentence-transformers", "sentence-transformers", (12, 11, 10), NEWEST),
+    Written("setfit", "setfit", (12, 11, 10), NEWEST),
 ]
 # What each library needs besides, and does not require by itself.
 BESIDE = {
@@ -105,6 +105,8 @@ def environment(card: Written, folder: Path) -> Path:
     subprocess.run([UV, "venv", "-q", "--python", base, str(folder)], check=True)
     python = folder / "bin" / "python"
     wanted = [card.requirement, *BESIDE[card.kind], "setuptools<80", f"torch{card.torch}"]
+    if card.until:
+        wanted.append("numpy<2")  # what its torch was compiled for
     if card.until and int(card.requirement.split(".")[1]) >= 30:
         wanted.append("accelerate")
     if not card.until and card.kind == "trainer":
@@ -148,7 +150,8 @@ def test_what_was_set_is_what_is_read(card, tmp_path):
     assert {key: read.hyperparameters.get(key) for key in stated["hyperparameters"]} == stated["hyperparameters"]
     for key, value in stated["metrics"].items():
         assert read.metrics[key] == pytest.approx(value, abs=5e-5)
-    assert {key: read.versions.get(key) for key in stated["versions"]} == stated["versions"]
+    for name, version in stated["versions"].items():  # TRL leaves out how torch was built
+        assert read.versions[name] in {version, version.partition("+")[0]}
     for name, version in read.versions.items():
         assert stated["installed"][str(canonicalize_name(name))] == version.partition("+")[0]
     if card.kind in {"trainer", "peft"}:
