@@ -1,10 +1,13 @@
-"""Both seed cards brought back to life: planned, built and trained in; and a build killed at twenty moments."""
+"""Both seed cards brought back to life: planned, built, installed from each form of the plan, and trained in; and a
+build killed at twenty moments.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -12,6 +15,7 @@ import time
 import pytest
 
 from card_doctor.planning.interpreters import find
+from card_doctor.planning.uv import find_uv
 
 pytestmark = pytest.mark.heavy
 
@@ -40,6 +44,37 @@ def test_the_environment_that_is_built_trains(card, tmp_path):
     assert made["proof"]["level"] == "trained"
     assert made["trial"]["works"]
     assert [one["subject"] for one in made["differences"] if one["card"]] == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell")
+@pytest.mark.parametrize("form", ["requirements", "hashes", "pylock", "script", "dockerfile"])
+def test_what_a_plan_is_written_as_installs_an_environment_that_trains(form, tmp_path):
+    """By uv, by pip (with hashes), by a shell. Of the Dockerfile it is what RUN says, in an environment of that Python
+    in place of the image's.
+    """
+    wanted = ["--format", "requirements", "--hashes"] if form == "hashes" else ["--format", form]
+    plan = subprocess.run(card_doctor("plan", SECOND, *wanted), capture_output=True, text=True, check=True)
+    written = tmp_path / ("pylock.toml" if form == "pylock" else "requirements.txt")
+    env, path = tmp_path / "env", os.environ["PATH"]
+    written.write_text(plan.stdout)
+    if form == "script":
+        install = ["sh", written, env]
+    else:
+        subprocess.run([find(9).path, "-m", "venv", env], check=True)
+        path = f"{env / 'bin'}{os.pathsep}{path}"
+        if form in {"requirements", "pylock"}:
+            install = [find_uv(), "pip", "sync", "--python", env, written]
+        elif form == "dockerfile":
+            assert "FROM python:3.9-slim\n" in plan.stdout
+            install = ["sh", "-c", plan.stdout.partition("RUN ")[2]]
+        else:
+            install = ["python", "-m", "pip", "install", "--no-deps", "-r", written]
+    subprocess.run(list(map(str, install)), check=True, capture_output=True, env={**os.environ, "PATH": path})
+    ran = subprocess.run(
+        card_doctor("trial", SECOND, "--python", env, "--timeout", 1800), capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stdout
+    shutil.rmtree(env)
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,19 @@ def test_each_form_is_really_installable(run, index, cache, tmp_path, kind):
     assert seen.stdout == "1.0 1.0\n"
 
 
+def test_offline_a_build_takes_what_the_cache_has_and_leaves_nothing_where_it_lacks_something(run, tmp_path):
+    def build(name, *args, **env):
+        return run("build", "card.toml", name, "--python", sys.executable, "--gpu", "none", *args, **env)
+
+    build("first")
+    assert build("again", "--offline").stderr.count("planned 2 packages") == 1
+    assert (tmp_path / "again" / "bin" / "alpha").is_file()
+    cold = build("cold", "--offline", "--format", "json", UV_CACHE_DIR=str(tmp_path / "empty"))
+    assert cold.returncode == 2
+    assert json.loads(cold.stdout)["hint"] == "run it once without --offline"
+    assert not list(tmp_path.glob("*cold*"))
+
+
 def test_credentials_of_the_index_are_printed_nowhere(run):
     with serve(*FILES, password="s3cret") as private:
         for form in ("text", "json", "requirements", "pylock", "script", "dockerfile"):

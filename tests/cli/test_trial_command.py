@@ -53,3 +53,10 @@ def test_what_can_not_be_answered_is_code_2(args, tmp_path):
     ran = card_doctor("trial", *args, "--format", "json", cwd=tmp_path)
     assert ran.returncode == 2
     assert json.loads(ran.stdout)["schema"] == "card-doctor/error/1"
+
+
+def test_offline_no_card_is_fetched(tmp_path):
+    pytest.importorskip("huggingface_hub")
+    ran = card_doctor("trial", "nobody/nothing", "--offline", env={"HF_HOME": str(tmp_path)}, cwd=tmp_path)
+    assert ran.returncode == 2
+    assert "offline" in ran.stderr

@@ -31,7 +31,7 @@ def command(session: Session, /, card: Optional[str], **flags: Any) -> int:
     settings = session.settings(flags)
     output = Output(settings)
     directories = Matrices([Path(folder) for folder in settings.matrices]).directories
-    found = find_card(card, directories) if card is not None else None
+    found = find_card(card, directories, offline=settings.offline) if card is not None else None
     python = Path(choose(settings.python, started_with_m=session.started_with_m) or sys.executable)
     with session.progress() as show:
         tried = run_trial(python, found, timeout=flags["timeout"] or TIMEOUT, progress=show)

@@ -64,7 +64,9 @@ def _head(plan: Plan) -> List[str]:
     day = f", as of {plan.date}" if plan.date else ""
     lines = [f"{plan.card}: Python {plan.python}{day}, proof: {plan.proof.level}"]
     lines += [
-        f"{one.subject} {one.card} -> {one.planned}: {one.because}" if one.card else f"{one.subject}: {one.because}"
+        f"{one.subject} {one.card} -> {one.planned or 'not installed'}: {one.because}"
+        if one.card
+        else f"{one.subject}: {one.because}"
         for one in plan.differences
     ]
     return [f"# {plain(line)}" for line in lines]
