@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from xml.etree import ElementTree as ET
 
 import jsonschema
 import msgspec
@@ -230,3 +231,25 @@ def test_many_groups_stay_readable(folder, capfd):
     assert len(shown.splitlines()) < 60
     assert "more groups" in shown
     assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("format_", ["markdown", "github", "junit", "sarif", "gitlab", "html"])
+def test_every_format_of_check_names_the_odd_one_and_the_silent(folder, capfd, format_):
+    path = folder(usual=made(), also=made(), odd=made(("torch", "2.2.0")), cut=b"{")
+    ran = here(capfd, "compare", path, "--format", format_)
+    assert ran.returncode == 1, ran.stderr
+    for word in ("2.2.0", "cut", "truncated"):
+        assert word in ran.stdout, word
+    if format_ == "junit":
+        ET.fromstring(ran.stdout)
+    if format_ in {"sarif", "gitlab"}:
+        assert "fleet/odd-one-out" in json.dumps(json.loads(ran.stdout))
+
+
+def test_a_report_beside_the_text_has_each_groups_own_verdict(folder, capfd, tmp_path):
+    path = folder(usual=made(), also=made(), odd=made(driver="550.1"))
+    file = tmp_path / "fleet.md"
+    ran = here(capfd, "compare", path, "--output", f"markdown={file}")
+    assert (ran.returncode, "[!] 1 node, may break" in ran.stdout) == (0, True)
+    assert "also, usual" in file.read_text()
+    assert "at-risk" in file.read_text()

@@ -10,6 +10,7 @@ from card_doctor.cli import options
 from card_doctor.cli.comparing import Comparing
 from card_doctor.cli.session import Session
 from card_doctor.errors import EnvironmentReadError
+from card_doctor.reporting import FORMATS
 
 
 @click.command("compare", short_help="What differs between machines, and which is the odd one out.")
@@ -22,7 +23,7 @@ from card_doctor.errors import EnvironmentReadError
     callback=options.parts,
     help="A node that should be among them; missing, it is reported. Repeatable, or with commas.",
 )
-@options.everywhere()
+@options.everywhere(*FORMATS)
 @click.pass_obj
 def command(
     session: Session, /, snapshots: Tuple[str, ...], *, card: Optional[str], expect: Tuple[str, ...], **flags: Any

@@ -10,6 +10,7 @@ from card_doctor import __version__
 from card_doctor.cli.session import Look, Output, Session
 from card_doctor.knowledge import Matrices
 from card_doctor.model import Fleet, Node, Silent, Tool
+from card_doctor.reporting import FORMATS, renderer
 
 
 class Comparing:
@@ -19,10 +20,13 @@ class Comparing:
         from card_doctor.fleet.judging import judge_with  # noqa: PLC0415
 
         self.settings = settings = session.settings(flags)
-        self._output = Output(settings)
+        self._output = Output(settings, FORMATS)
         self._knowledge = Matrices([Path(folder) for folder in settings.matrices])
-        policy, _ = settings.policy(dt.datetime.now().astimezone().date())
-        self._judge = judge_with(card, self._knowledge, policy, offline=settings.offline) if card else None
+        self._policy, _ = settings.policy(dt.datetime.now().astimezone().date())
+        # Text and JSON say what differs; the others are made of reports, and have one for each group.
+        named = {settings.format, *(output.partition("=")[0] for output in settings.output)}
+        judged = card is not None or not named <= {"text", "json"}
+        self._judge = judge_with(card, self._knowledge, self._policy, offline=settings.offline) if judged else None
 
     def fleet(self, answers: Iterable[Union[Node, Silent]], expected: Sequence[str] = ()) -> Fleet:
         from card_doctor.fleet import compare  # noqa: PLC0415
@@ -40,5 +44,11 @@ class Comparing:
 
             return render(fleet, **look._asdict(), verbose=self.settings.verbose, quiet=self.settings.quiet)
 
-        self._output.deliver({"text": text, "json": lambda _: encode(comparison_document(fleet, tool))})
+        def rendered(name: str) -> str:
+            from card_doctor.fleet.reports import document_of  # noqa: PLC0415
+
+            return renderer(name)(document_of(fleet, tool, self._policy))
+
+        others = {name: lambda _, name=name: rendered(name) for name in FORMATS if name not in {"text", "json"}}
+        self._output.deliver({**others, "text": text, "json": lambda _: encode(comparison_document(fleet, tool))})
         return fleet.exit_code

@@ -12,6 +12,7 @@ from card_doctor.cli import options
 from card_doctor.cli.comparing import Comparing
 from card_doctor.cli.session import Session
 from card_doctor.errors import EnvironmentReadError, UsageError
+from card_doctor.reporting import FORMATS
 
 
 @click.command("fleet", short_help="What differs between the nodes of a running cluster.")
@@ -31,7 +32,7 @@ from card_doctor.errors import EnvironmentReadError, UsageError
     help="How many nodes there should be, or the name of one; waited for, and reported where missing. Repeatable.",
 )
 @options.which_python()
-@options.everywhere(timeout="For a node to come, and to answer (default: 20).")
+@options.everywhere(*FORMATS, timeout="For a node to come, and to answer (default: 20).")
 @click.pass_obj
 def command(
     session: Session, /, *, ray: Optional[str], card: Optional[str], expect: Tuple[str, ...], **flags: Any

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Callable, Optional
 
 from card_doctor.knowledge import Matrices
 from card_doctor.model import Case, Policy, Report, Snapshot, Verdict
 
 
 def judge_with(
-    card: str, knowledge: Matrices, policy: Policy, *, offline: bool = False
+    card: Optional[str], knowledge: Matrices, policy: Policy, *, offline: bool = False
 ) -> Callable[[Snapshot], Report]:
-    """What `check --environment` would say of a snapshot; the card is read once."""
+    """What `check --environment` would say of a snapshot, without a card of the environment alone; a card is read
+    once.
+    """
     from card_doctor.cards import find_card  # noqa: PLC0415
     from card_doctor.checks.registry import all_checks  # noqa: PLC0415
     from card_doctor.checkup import judge, machines, with_precision  # noqa: PLC0415
 
-    found, checks = find_card(card, knowledge.directories, offline=offline), all_checks()
+    found = find_card(card, knowledge.directories, offline=offline) if card else None
+    checks = all_checks()
 
     def report(snapshot: Snapshot) -> Report:
         (machine,) = machines(snapshot, (), None, knowledge)
