@@ -19,9 +19,9 @@ from samples import BROKEN, DOCUMENTS, H100, T4, TINY_BERT, UNREADABLE, document
 from test_formats import HOSTILE
 from test_json import strictly
 
-from card_doctor.model import Card, Machine, Source, Verdict
+from card_doctor.model import Card, Comparison, Machine, ScoreRow, Source, Verdict
 from card_doctor.reporting import json as json_format
-from card_doctor.reporting.curves import chart, curves
+from card_doctor.reporting.curves import beside, chart, curves
 from card_doctor.reporting.html import render
 
 SLOW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -135,6 +135,23 @@ def test_any_document_makes_a_page(made):
 def test_hostile_text_is_only_shown(text):
     made = filled(DOCUMENTS["broken"], text)
     harmless(render(made), made)
+
+
+def test_a_runs_curves_are_drawn_beside_the_cards():
+    run = [{"epoch": 1.0, "validation_loss": 0.9}, {"epoch": 2.0, "validation_loss": 0.8, "accuracy": 0.5}]
+    card = [{"epoch": 1, "validation_loss": 0.7, "f1": 0.1}, {"epoch": 2, "validation_loss": 0.6, "f1": 0.2}]
+    assert beside(card, run) == {
+        "Loss by epoch": {
+            "run: validation_loss": [(1.0, 0.9), (2.0, 0.8)],
+            "card: validation_loss": [(1.0, 0.7), (2.0, 0.6)],
+        },
+        "Scores by epoch": {"card: f1": [(1.0, 0.1), (2.0, 0.2)]},
+    }
+    compared = Comparison("run", results=tuple(run), scores=(ScoreRow("f1", 0.2, 0.1, 0.05, "below"),))
+    page = render(document(msgspec.structs.replace(report(card=CURVED), run=compared)))
+    assert "The run beside the card" not in page, "no parameters were compared"
+    assert "run: validation_loss" in page
+    assert ">below<" in page
 
 
 def test_results_become_curves_with_their_numbers_in_words():

@@ -6,7 +6,7 @@ Each possible cause is held against the run's own numbers: they support it, rule
 from __future__ import annotations
 
 import math
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from card_doctor.checks.classes import balance_of
 from card_doctor.checks.registry import check
@@ -49,6 +49,9 @@ class _Held(NamedTuple):
     remedy: str
 
 
+_MOST_RESULTS = 400  # rows: more than a plot shows
+
+
 def comparison(case: Case) -> Optional[Comparison]:
     """The run beside the card, for the report; None without a run."""
     run = case.run
@@ -61,8 +64,26 @@ def comparison(case: Case) -> Optional[Comparison]:
         scores=score_rows(card, run),
         measure=measure_of(run),
         answers=answers(case),
+        results=_results(run),
         gaps=run.gaps,
     )
+
+
+def _results(run: Run) -> Tuple[Dict[str, Any], ...]:
+    """Its evaluations, or, where it has none, its training log: every so many, so that they can be drawn."""
+    rows: List[Dict[str, Any]] = [
+        {
+            "epoch": one.epoch,
+            "step": one.step,
+            "training_loss": one.training_loss,
+            "validation_loss": one.loss,
+            **one.scores,
+        }
+        for one in run.evaluations
+    ] or [{"epoch": one.epoch, "step": one.step, "training_loss": one.loss} for one in run.training]
+    every = -(-len(rows) // _MOST_RESULTS)
+    chosen = rows if every < 2 else [*rows[::every], rows[-1]]
+    return tuple({name: value for name, value in row.items() if value is not None} for row in chosen)
 
 
 def answers(case: Case) -> Tuple[Answer, ...]:

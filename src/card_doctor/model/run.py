@@ -104,11 +104,12 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """The run (or settings) at `path` held against the card."""
+    """The run (or settings) at `path` held against the card; `results` is what it logged, as a card's table has it."""
 
     path: Optional[str]
     parameters: Tuple[ParameterRow, ...] = ()
     scores: Tuple[ScoreRow, ...] = ()
     measure: Optional[str] = None  # how the tolerance was reckoned
     answers: Tuple[Answer, ...] = ()
+    results: Tuple[Dict[str, Any], ...] = ()
     gaps: Tuple[Gap, ...] = ()

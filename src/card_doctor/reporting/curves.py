@@ -35,6 +35,25 @@ def curves(results: Sequence[Mapping[str, Any]]) -> Dict[str, Dict[str, Points]]
     return {f"{name} by {axis}": dict(list(lines.items())[: len(DASHES)]) for name, lines in drawn.items() if lines}
 
 
+def beside(card: Sequence[Mapping[str, Any]], run: Sequence[Mapping[str, Any]]) -> Dict[str, Dict[str, Points]]:
+    """The curves of a run and those of its card, in the same charts where both go by the same axis; what both have
+    comes first.
+    """
+    theirs, ours = curves(card), curves(run)
+    drawn: Dict[str, Dict[str, Points]] = {}
+    for title in dict.fromkeys([*ours, *theirs]):
+        names = sorted({*ours.get(title, ()), *theirs.get(title, ())})
+        names.sort(key=lambda name: not (name in ours.get(title, ()) and name in theirs.get(title, ())))
+        lines = [
+            (f"{whose}: {name}", found[title][name])
+            for name in names
+            for whose, found in (("run", ours), ("card", theirs))
+            if name in found.get(title, ())
+        ]
+        drawn[title] = dict(lines[: len(DASHES)])
+    return drawn
+
+
 def chart(title: str, lines: Mapping[str, Points], known_as: str) -> ET.Element:
     """An image with a title that names each curve's first, best and last value."""
     every = [point for points in lines.values() for point in points]

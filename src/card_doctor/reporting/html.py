@@ -6,14 +6,14 @@ The verdict comes first; then what was found, the card beside the environment, a
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 from xml.etree import ElementTree as ET
 
 import msgspec
 
-from card_doctor.model import Card, Document, Finding, Report
+from card_doctor.model import Document, Finding, Report
 from card_doctor.reporting import json, words
-from card_doctor.reporting.curves import chart, curves
+from card_doctor.reporting.curves import beside, chart, curves
 from card_doctor.reporting.markup import Node, append, element, written
 from card_doctor.reporting.plain import plain
 
@@ -144,7 +144,7 @@ def _section(report: Report, document: Document, number: int) -> ET.Element:
         append(inside, element("p", f"[?] not read: {report.error}", class_="unknown"))
         return made
     append(inside, _verdict(report, document), *_advice(report), *_findings(report))
-    append(inside, _beside(report), *_curves(report.card, number), _checks(report))
+    append(inside, _beside(report), *_run(report), *_curves(report, number), _checks(report))
     return made
 
 
@@ -246,20 +246,60 @@ def _level(level: str) -> ET.Element:
     return element("td", level, class_="yes" if same else kinds.get(level, "at-risk"))
 
 
-def _curves(card: Optional[Card], number: int) -> Iterable[ET.Element]:
-    drawn = curves(card.results) if card else {}
-    if not card or not drawn:
+def _run(report: Report) -> Iterable[ET.Element]:
+    """The run beside the card: each parameter and each score."""
+    run = report.run
+    if run is None:
         return
-    yield element("h3", "The card's results")
+    marks = {"same": "yes", "within": "yes", "unknown": "unknown"}
+    parameters: List[List[Node]] = [
+        [
+            row.parameter,
+            row.card,
+            row.run or "not known",
+            element("td", row.level, class_=marks.get(row.level, "at-risk")),
+        ]
+        for row in run.parameters
+    ]
+    scores: List[List[Node]] = [
+        [
+            row.metric,
+            f"{row.card:.4g}",
+            f"{row.run:.4g}",
+            element("td", row.level, class_=marks.get(row.level, "at-risk")),
+        ]
+        for row in run.scores
+    ]
+    if parameters:
+        yield _table("Its parameters", ("", "the card", "the run", ""), parameters, heading="The run beside the card")
+    if scores:
+        yield _table("Its scores", ("", "the card", "the run", ""), scores)
+    for answer in run.answers:
+        causes = (element("li", f"{one.verdict}: {one.cause} ({one.because})") for one in answer.causes)
+        yield element("p", f"{answer.case}: {answer.seen}. Try first: {answer.first}")
+        yield element("ul", *causes)
+
+
+def _curves(report: Report, number: int) -> Iterable[ET.Element]:
+    card, run = report.card, report.run
+    results = card.results if card else ()
+    drawn = beside(results, run.results) if run and run.results else curves(results)
+    if not drawn:
+        return
+    yield element("h3", "The run's curves beside the card's" if run and run.results else "The card's results")
     for index, (title, lines) in enumerate(drawn.items()):
         yield element("p", title, class_="soft")
         yield chart(title, lines, f"chart-{number}-{index}")
-    columns = list(dict.fromkeys(name for row in card.results for name in row))
-    rows: List[List[Node]] = [
-        ["" if row.get(name) is None else str(row[name]) for name in columns] for row in card.results
-    ]
-    table = _table(f"Results of {card.name}", columns, rows)
-    yield element("details", element("summary", "The same as numbers"), table)
+    tables = [(f"Results of {card.name}", card.results)] if card else []
+    tables += [("Results of the run", run.results)] if run else []
+    numbers = [_numbers(title, rows) for title, rows in tables if rows]
+    yield element("details", element("summary", "The same as numbers"), *numbers)
+
+
+def _numbers(title: str, results: Sequence[Mapping[str, Any]]) -> ET.Element:
+    columns = list(dict.fromkeys(name for row in results for name in row))
+    rows: List[List[Node]] = [["" if row.get(name) is None else str(row[name]) for name in columns] for row in results]
+    return _table(title, columns, rows)
 
 
 def _checks(report: Report) -> Optional[ET.Element]:
