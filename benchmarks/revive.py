@@ -178,7 +178,9 @@ def built(row: Row, asked: argparse.Namespace) -> Row:
     made: Row = {"exit": code, "seconds": round(time.monotonic() - begun), "python": plan.get("python")}
     made["said"] = bool(plan.get("blocked_by"))
     made["differences"] = [f"{one['subject']} {one['card']} -> {one['planned']}" for one in plan.get("differences", ())]
-    made["trial"] = (plan.get("trial") or {}).get("works")
+    trial = plan.get("trial") or {}
+    made["trial"] = trial.get("works")
+    made["trial_failed"] = [f"{one['stage']}: {one['error']}" for one in trial.get("stages", ()) if not one["ok"]][:2]
     python = folder / "bin" / "python"
     if python.exists():
         made.update(tried(python, asked.truth))
