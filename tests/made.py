@@ -60,7 +60,7 @@ class Known(msgspec.Struct, eq=False):  # as the real one, it is itself alone
     told_needs: Tuple[Need, ...] = ()
     digest: str = "made"
 
-    def needs(self, packages: Mapping[str, Package]) -> Iterator[Need]:
+    def needs(self, packages: Mapping[str, Package], *, complete: bool) -> Iterator[Need]:
         return (need for need in self.told_needs if need.importer in packages and need.provider in packages)
 
     def has_read(self, importer: Package, provider: Optional[Package] = None) -> bool:

@@ -13,7 +13,8 @@ requests: only the modules that are followed are fetched), by the same follower 
 importer, everything outside of it counts as there and is not opened: what its own modules take from others when the
 training loop runs them, surely and in no `try`, is noted. That is done three times: beside what was out on its day,
 beside the newest, and beside the oldest that it declares; what stands in all that apply is taken whatever release is
-installed. For a provider, each of those names is looked for in each of its releases. Only takes that some release
+installed. What they import of a distribution that nobody declares, setuptools, is followed once more as if that were
+not there. For a provider, each of those names is looked for in each of its releases. Only takes that some release
 does not meet are kept.
 
 Resumable: what was read of a release stays in DIR, and is not asked again.
@@ -30,7 +31,7 @@ import sys
 import zipfile
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Any, Collection, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 import msgspec
 import packaging
@@ -40,8 +41,8 @@ from refresh_releases import UNREADABLE, best, files_by_release, index_url, is_l
 
 from card_doctor.checks.requirements import parse
 from card_doctor.knowledge import Matrices
-from card_doctor.knowledge.takes import READ, Read
-from card_doctor.model import Package, Platform, Python, Release, Snapshot, Take
+from card_doctor.knowledge.takes import READ, Read, Unasked
+from card_doctor.model import Need, Package, Platform, Python, Release, Snapshot, Take
 from card_doctor.surfaces import walk as walking
 from card_doctor.surfaces.finder import Finder, Found
 from card_doctor.surfaces.following import Frame, Raised
@@ -96,6 +97,8 @@ PROVIDERS = (
     "huggingface-hub", "pyarrow", "accelerate", "datasets", "fsspec", "dill", "multiprocess", "numpy", "packaging",
     "setuptools", "tokenizers", "safetensors", "requests", "urllib3", "tqdm", "filelock", "pyyaml",
 )  # fmt: skip
+# It came with every environment until Python 3.12 and virtualenv left it out, so that hardly anything declares it.
+UNDECLARED = ("setuptools",)
 SINCE = "2020-06-01"
 LINUX = Platform("Linux", "x86_64", ("glibc", "2.36"))
 
@@ -156,14 +159,17 @@ class Seen(NamedTuple):
 
 
 class Opaque(Finder):
-    """Everything but one distribution is there, and is not opened."""
+    """Everything but one distribution is there, and is not opened; `absent` modules are not."""
 
-    def __init__(self, *args: Any, own: Set[str]) -> None:
+    def __init__(self, *args: Any, own: Set[str], absent: Collection[str]) -> None:
         super().__init__(*args)
+        self.absent = absent
         # How versions compare is asked everywhere: any packaging that is at hand will do for that.
         self.opaque = {name for name in (*MODULES, *OTHERS) if name not in {*own, "packaging"}}
 
     def find(self, name: str) -> Optional[Found]:
+        if name.partition(".")[0] in self.absent:
+            return None
         if name.partition(".")[0] in self.opaque:
             return Found(None, compiled=True, root="elsewhere")
         return super().find(name)
@@ -203,12 +209,14 @@ class Recorder(Follower):
 
 
 class Reading(walking._Walk):  # noqa: SLF001  the same walk, over files that come from elsewhere
-    def __init__(self, snapshot: Snapshot, wheel: Wheel, parsed: Optional[Dict[Any, Any]] = None) -> None:
+    def __init__(
+        self, snapshot: Snapshot, wheel: Wheel, parsed: Optional[Dict[Any, Any]] = None, absent: Collection[str] = ()
+    ) -> None:
         super().__init__(snapshot)
         self.parsed = {} if parsed is None else parsed
         assert snapshot.python is not None
         own = {module for module, name in MODULES.items() if name == wheel.name}
-        self.finder = Opaque(snapshot.python.search_path, snapshot.packages, own=own)
+        self.finder = Opaque(snapshot.python.search_path, snapshot.packages, own=own, absent=absent)
         self.environment.finder = self.finder
         self.follower = Recorder(self.environment, self.surface, self.function, self.text_shows)
         self.follower.seen = {}
@@ -231,6 +239,17 @@ class Reading(walking._Walk):  # noqa: SLF001  the same walk, over files that co
         for entry in entries:
             self.follow("loop", entry.encode(), {}, loop=True)
         return self.follower.seen
+
+    def misses(self, entries: Iterable[str]) -> List[Unasked]:
+        """What it imports, surely and uncaught, although it is not there."""
+        needs: Dict[Tuple[object, ...], Need] = {}
+        for entry in entries:
+            self.follow("loop", entry.encode(), needs, loop=True)
+        return [
+            Unasked(MODULES[need.module.partition(".")[0]], need.module, need.at.file, need.at.line)
+            for need in needs.values()
+            if need.kind == "missing-module" and need.sure and need.module.partition(".")[0] in self.finder.absent
+        ]
 
     def lacks(self, wanted: Iterable[Tuple[str, str]]) -> List[Tuple[str, str]]:
         """Those of these names that it surely does not have."""
@@ -328,6 +347,32 @@ def read_takes(job: Tuple[str, str]) -> Tuple[str, str, Optional[Dict[str, List[
     return name, version, found
 
 
+def read_unasked(job: Tuple[str, str]) -> Tuple[str, str, Optional[List[Unasked]]]:
+    """Of one release of an importer: what it imports of a distribution that is not there."""
+    name, version = job
+    kept = _WORK / "unasked" / f"{name}-{version}.json"
+    if kept.exists():
+        return name, version, msgspec.json.decode(kept.read_bytes(), type=List[Unasked])
+    absent = [module for module, provider in MODULES.items() if provider in UNDECLARED]
+    try:
+        with PyPISimple(index_url()) as index:
+            knowledge = Matrices()
+            release = knowledge.releases(name)[version]
+            wheel = Wheel(index, name, version, _WORK)
+            wheel.lay_out()
+            python = this_python("3.9" if release.date < "2024-06-01" else "3.11")
+            others = {one: at for one, at in beside(knowledge, release, "day").items() if one not in UNDECLARED}
+            reading = Reading(snapshot_of(wheel, others, python), wheel, absent=absent)
+            found = walking.with_deep_stack(lambda: reading.misses(ENTRIES[name]))
+            shutil.rmtree(wheel.folder)
+    except (*UNREADABLE, RecursionError) as error:
+        tell(f"{name} {version}", error)
+        return name, version, None
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(msgspec.json.encode(found))
+    return name, version, found
+
+
 def read_lacks(job: Tuple[str, str, List[Tuple[str, str]]]) -> Tuple[str, str, Optional[List[Tuple[str, str]]]]:
     """Of one release of a provider: which of these names it lacks."""
     name, version, wanted = job
@@ -389,7 +434,7 @@ def main() -> int:
     knowledge = Matrices()
     jobs = [
         (name, version)
-        for name in options.importers.split(",")
+        for name in filter(None, options.importers.split(","))
         for version in to_read(name, releases_of(knowledge, name))
     ]
     taken: Dict[Tuple[str, str], Dict[str, Dict[str, Dict[Tuple[str, str], Seen]]]] = {}
@@ -407,7 +452,7 @@ def main() -> int:
                 for row in rows:
                     key = (row.module, row.name)
                     taken.setdefault(key, {}).setdefault(name, {}).setdefault(version, {})[(when, "")] = row
-        for provider in options.providers.split(","):
+        for provider in filter(None, options.providers.split(",")):
             wanted = sorted(key for key in taken if MODULES.get(key[0].partition(".")[0]) == provider)
             lacking: Dict[Tuple[str, str], List[str]] = {}
             tasks = [(provider, version, wanted) for version in releases_of(knowledge, provider)] if wanted else []
@@ -421,11 +466,23 @@ def main() -> int:
                     lacking.setdefault(key, []).append(version)
             write(options.to, provider, taken, lacking)
             print(f"{provider}: {len(lacking)} of {len(wanted)} names are not in each of {len(tasks)}", file=sys.stderr)
-    known = options.to / READ
-    before = msgspec.json.decode(known.read_bytes(), type=Read) if known.exists() else Read()
+        known = options.to / READ
+        before = msgspec.json.decode(known.read_bytes(), type=Read) if known.exists() else Read()
+        importers = {**before.importers, **importers}
+        again = [
+            (name, version)
+            for name, releases in importers.items()
+            for version, imported in releases.items()
+            if set(imported).intersection(UNDECLARED)
+        ]
+        unasked: Dict[str, Dict[str, Tuple[Unasked, ...]]] = {}
+        for done, (name, version, missed) in enumerate(pool.map(read_unasked, again), start=1):
+            progress("undeclared", done, len(again))
+            failed += missed is None
+            if missed:
+                unasked.setdefault(name, {})[version] = tuple(missed)
     read = Read(
-        {**before.importers, **importers},
-        {**before.providers, **{name: tuple(versions) for name, versions in providers.items()}},
+        importers, {**before.providers, **{name: tuple(versions) for name, versions in providers.items()}}, unasked
     )
     known.write_bytes(msgspec.json.format(msgspec.json.encode(read)) + b"\n")
     return 1 if failed else 0

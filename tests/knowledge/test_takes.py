@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from card_doctor.errors import MatrixError
-from card_doctor.knowledge.takes import Read, Takes
+from card_doctor.knowledge.takes import Read, Takes, Unasked
 from card_doctor.model import Package, Release, Take
 
 RELEASES = {
@@ -28,7 +28,7 @@ def takes(tmp_path, *lines: Take, read: Optional[Read] = None) -> Takes:
 
 def needs(known: Takes, app: str, lib: str) -> List[Tuple[str, str, str, int]]:
     packages: Dict[str, Package] = {"app": Package("app", app), "lib": Package("lib", lib)}
-    found = known.needs(packages, lambda name: RELEASES.get(name, {}))
+    found = known.needs(packages, lambda name: RELEASES.get(name, {}), complete=True)
     return [(need.kind, need.module, need.name, need.at.line) for need in found]
 
 
@@ -62,7 +62,7 @@ def test_a_take_under_a_condition_on_the_version_counts_on_its_side_alone(tmp_pa
 def test_releases_whose_days_are_not_known_tell_nothing(tmp_path):
     known = takes(tmp_path, GONE)
     packages = {"app": Package("app", "1.0.3"), "lib": Package("lib", "9.0")}
-    assert list(known.needs(packages, lambda _: {})) == []
+    assert list(known.needs(packages, lambda _: {}, complete=True)) == []
 
 
 def test_what_was_read_is_known(tmp_path):
@@ -87,7 +87,7 @@ def test_without_surfaces_nothing_is_known(tmp_path):
 
 
 def loop(known: Takes, *packages: Package) -> List[Tuple[str, str, bool]]:
-    found = known.needs({one.name: one for one in packages}, lambda name: RELEASES.get(name, {}))
+    found = known.needs({one.name: one for one in packages}, lambda name: RELEASES.get(name, {}), complete=True)
     return [(need.importer, need.module, need.loop) for need in found]
 
 
@@ -97,3 +97,18 @@ def test_what_the_loop_does_not_import_breaks_nothing(tmp_path):
     assert loop(known, app, lib) == [("app", "lib", False)]
     assert loop(known, app, lib, Package("torch", "1.9.1")) == [("app", "lib", False)]
     assert loop(known, app, lib, Package("torch", "1.10.1")) == [("app", "lib", True)]
+
+
+def test_what_is_imported_unasked_is_missed_where_it_is_surely_not_there(tmp_path):
+    unasked = {"app": {"1.0.3": (Unasked("setuptools", "pkg_resources", "app/v.py", 3),)}}
+    known = takes(tmp_path, read=Read({"app": {"1.0.3": ("setuptools",)}}, {}, unasked))
+    app, setuptools = Package("app", "1.0.0"), Package("setuptools", "60.0")
+
+    def missed(*packages: Package, complete: bool = True) -> List[Tuple[str, Optional[str], str, int]]:
+        found = known.needs({one.name: one for one in packages}, lambda _: {}, complete=complete)
+        return [(need.kind, need.provider, need.module, need.at.line) for need in found]
+
+    assert missed(app) == [("missing-module", None, "pkg_resources", 3)]
+    assert missed(app, setuptools) == []
+    assert missed(app, complete=False) == []
+    assert missed(Package("app", "2.0.0")) == []

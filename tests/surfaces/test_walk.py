@@ -641,3 +641,42 @@ def test_a_training_script_is_followed_too(tmp_path, script, told_):
     snapshot = environment(tmp_path / "site", {"torch==1.9.1": {"torch/__init__.py": ""}, "lib==2.0": LIBRARY})
     derived, _ = walk(snapshot, str(path))
     assert [(need.kind, need.importer, need.name) for need in derived.needs] == told_
+
+
+CACHED = """
+import time
+_there = None
+def is_it():
+    import importlib.util
+    global _there
+    if _there is None:
+        _there = importlib.util.find_spec("absent") is not None
+    return _there
+"""
+
+
+def test_a_predicate_that_keeps_its_answer_is_known_under_a_condition_too(tmp_path):
+    app = CACHED + "if time.time():\n    if is_it():\n        import absent\n"
+    assert told(needs(tmp_path / "a", app)) == []
+    there = app.replace('"absent"', '"lib"')
+    assert told(needs(tmp_path / "b", there)) == [module("absent", sure=False)]
+
+
+CACHE: Files = {"u/__init__.py": "class RequirementCache:\n    def __init__(self, requirement=None, module=None): ..."}
+
+
+@pytest.mark.parametrize(
+    ("asked", "met"),
+    [
+        ("'lib'", True),
+        ("'lib>=2'", True),
+        ("'lib>2'", False),
+        ("'absent'", False),
+        ("'absent>=1', 'lib'", True),
+        ("module='lib.sub'", True),
+        ("module='lib.absent'", False),
+    ],
+)
+def test_a_requirement_that_is_asked_for_as_lightning_does(tmp_path, asked, met):
+    app = f"from u import RequirementCache\n_MET = RequirementCache({asked})\nif _MET:\n    import absent\n"
+    assert told(needs(tmp_path / "site", app, u=CACHE)) == ([module("absent")] if met else [])

@@ -150,7 +150,7 @@ def _needs(case: Case) -> Iterator[Need]:
     if derived is None:
         if not any(map(case.knowledge.has_read, packages.values())):
             case.needs_derived()
-        yield from case.knowledge.needs(packages)
+        yield from case.knowledge.needs(packages, complete=case.snapshot.complete)
         return
     changed = {
         name
@@ -161,7 +161,7 @@ def _needs(case: Case) -> Iterator[Need]:
         if need.importer not in changed and _provider(need) not in changed:
             yield need
     if changed:
-        for need in case.knowledge.needs(packages):
+        for need in case.knowledge.needs(packages, complete=case.snapshot.complete):
             if need.importer in changed or _provider(need) in changed:
                 yield need
 

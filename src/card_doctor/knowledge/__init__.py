@@ -76,9 +76,9 @@ class Matrices:
         """All that an environment with these distributions can meet; without `installed`, all there are."""
         return self._hazards.among(installed)
 
-    def needs(self, packages: Mapping[str, Package]) -> Iterator[Need]:
+    def needs(self, packages: Mapping[str, Package], *, complete: bool) -> Iterator[Need]:
         """What these releases take from each other and do not have, as it was read from their wheels."""
-        return self._takes.needs(packages, self.releases)
+        return self._takes.needs(packages, self.releases, complete=complete)
 
     def has_read(self, importer: Package, provider: Optional[Package] = None) -> bool:
         """Was what this release takes (from that one) read from the wheels?"""

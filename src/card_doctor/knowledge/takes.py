@@ -22,13 +22,24 @@ KIND = "surfaces"  # the folder of a matrices directory
 READ = "read.json"
 
 
+class Unasked(msgspec.Struct, frozen=True, array_like=True):
+    """A module that is imported without asking whether its distribution is there, and where."""
+
+    provider: str
+    module: str
+    file: str
+    line: int
+
+
 class Read(msgspec.Struct, frozen=True):
     """The releases whose wheels were read: for what they give, and for what they take. Of the latter, `importers` has
-    by release the distributions that it imports where they are there.
+    by release the distributions that it imports where they are there, and `unasked` what it imports although it
+    declares nothing of the kind.
     """
 
     importers: Dict[str, Dict[str, Tuple[str, ...]]] = {}
     providers: Dict[str, Tuple[str, ...]] = {}
+    unasked: Dict[str, Dict[str, Tuple[Unasked, ...]]] = {}
 
 
 class Takes:
@@ -63,6 +74,12 @@ class Takes:
         series = _series(importer.version)
         return next((version for version in read if _series(version) == series), None)
 
+    def _unasked(self, packages: Mapping[str, Package]) -> Iterator[Tuple[Package, Unasked]]:
+        for name, releases in self.read.unasked.items():
+            version = self._stand_in(packages[name]) if name in packages else None
+            for unasked in releases.get(version or "", ()):
+                yield packages[name], unasked
+
     def _imports(self, importer: Package) -> Optional[Tuple[str, ...]]:
         version = self._stand_in(importer)
         return None if version is None else self.read.importers[importer.name][version]
@@ -78,12 +95,17 @@ class Takes:
         return frozenset(reached)
 
     def needs(
-        self, packages: Mapping[str, Package], releases: Callable[[str], Mapping[str, Release]]
+        self, packages: Mapping[str, Package], releases: Callable[[str], Mapping[str, Release]], *, complete: bool
     ) -> Iterator[Need]:
-        """What these releases take from each other and do not have, for sure. What is not installed at all is not
-        told: whether it is there is what many of them ask first.
+        """What these releases take from each other and do not have, for sure. Of what is not installed at all, in a
+        list that is `complete`, only what they do not ask for first is told.
         """
         reached = self._reached(packages)
+        for asker, unasked in self._unasked(packages) if complete else ():
+            if unasked.provider not in packages:
+                take = Take(asker.name, unasked.module, "", ())
+                place = Step(unasked.file, unasked.line)
+                yield _need(take, asker, None, place, loop=asker.name in reached)
         for name, provider in packages.items():
             for take in self.of(name):
                 importer = packages.get(take.importer)
@@ -111,14 +133,14 @@ def _where(files: Mapping[str, List[str]], version: str) -> Optional[Step]:
     return None
 
 
-def _need(take: Take, importer: Package, provider: Package, at: Step, *, loop: bool) -> Need:
+def _need(take: Take, importer: Package, provider: Optional[Package], at: Step, *, loop: bool) -> Need:
     what = f"cannot import name '{take.name}' from '{take.module}'" if take.name else f"No module named '{take.module}'"
     return Need(
         kind="missing-name" if take.name else "missing-module",
         importer=importer.name,
         importer_version=importer.version,
-        provider=provider.name,
-        provider_version=provider.version,
+        provider=provider.name if provider else None,
+        provider_version=provider.version if provider else None,
         module=take.module,
         name=take.name,
         at=at,

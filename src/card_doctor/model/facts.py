@@ -141,8 +141,10 @@ class Knowledge(Protocol):
         """Well-known data sets, by every name that cards call them, in lower case."""
         ...
 
-    def needs(self, packages: Mapping[str, Package]) -> Iterator[Need]:
-        """What these releases take from each other and do not have, as it was read from their wheels."""
+    def needs(self, packages: Mapping[str, Package], *, complete: bool) -> Iterator[Need]:
+        """What these releases take from each other and do not have, as it was read from their wheels; `complete` tells
+        that there is nothing beside them.
+        """
         ...
 
     def has_read(self, importer: Package, provider: Optional[Package] = None) -> bool:

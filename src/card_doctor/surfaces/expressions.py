@@ -87,7 +87,7 @@ class Expressions(Modules):
     def name(self, node: str, frame: Frame) -> Any:
         scope: Optional[Frame] = frame
         while scope is not None:
-            if node in scope.scope and node not in scope.declared:
+            if node in scope.scope:
                 return scope.scope[node]
             scope = scope.outer
         module = frame.module

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 from typing import Sequence as Seq
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
@@ -171,11 +172,37 @@ class Environment:
             if len(args) == 1 and (isinstance(function, Procedure) or "ersion" in name):
                 return Known(self.parsed(follower.force(args[0])))
             return Known(UNKNOWN)
+        if name == "RequirementCache" and isinstance(function, Type):
+            return Known(self.requirement_met(follower, [follower.force(arg) for arg in args], keywords))
         path = function.path
         native = _ALIASES.get(path) or (path if path in _NATIVE_CALLS else None)
         if native is not None:
             return Known(_NATIVE_CALLS[native](self, follower, [follower.force(arg) for arg in args], keywords))
         return None
+
+    def requirement_met(self, follower: Expressions, args: List[Any], keywords: Dict[str, Any]) -> Any:
+        """Whether an object of https://github.com/Lightning-AI/utilities `core/imports.py` is true."""
+        text, module = [*args, *([None] * 2)][:2]
+        text, module = keywords.get("requirement", text), keywords.get("module", module)
+        if not isinstance(text, (str, type(None))) or not isinstance(module, (str, type(None))):
+            return UNKNOWN
+        try:
+            requirement = Requirement(text) if text else None
+        except InvalidRequirement:
+            return UNKNOWN
+        if requirement is not None:
+            package = self.installed(requirement.name)
+            follower.consulted.append(_SEPARATORS.sub("-", requirement.name).lower())
+            if package is not None:
+                version = self.parsed(package.version)
+                if requirement.extras or version is UNKNOWN:
+                    return UNKNOWN
+                if requirement.specifier.contains(version, prereleases=True):
+                    return True
+            if str(requirement.specifier) and module is None:
+                return False
+            module = module or requirement.name
+        return self.finder.find(str(module)) is not None or (UNKNOWN if self.finder.open_ended else False)
 
     def call(  # noqa: PLR0917  as the follower's own
         self,

@@ -205,6 +205,8 @@ class Follower(Calls):
         if name in frame.declared:
             scope = frame.module.scope
             scope[name] = value if self.sure or same(scope.get(name), value) else UNKNOWN
+            if frame.scope is not scope:
+                frame.scope[name] = value  # that this call has bound it is sure, wherever the call stands
         else:
             frame.scope[name] = value
 
