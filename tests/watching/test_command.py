@@ -19,7 +19,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from card_doctor.model import GpuSample, Sample
 from card_doctor.reporting.schemas import document_schema
+from card_doctor.reporting.watch_html import plots
 from card_doctor.watching.command import interpreter_of
 
 WATCH = [sys.executable, "-m", "card_doctor", "watch"]
@@ -201,6 +203,23 @@ def test_a_summary_is_written(tmp_path):
     assert len(document["samples"]) >= 2
     assert [one["at"] for one in document["samples"]] == sorted(one["at"] for one in document["samples"])
     assert document["capacity"]["memory_bytes"] > 2**28
+
+
+def test_the_samples_are_drawn_in_a_page(tmp_path):
+    page = tmp_path / "run.html"
+    ran = watch("sh", "-c", "sleep 0.3; exit 3", flags=("-q", "--output", f"html={page}"))
+    assert ran.returncode == 3
+    assert "was ended" not in page.read_text()
+    assert "ended with exit code 3" in page.read_text()
+
+
+def test_plots_hold_what_was_sampled():
+    samples = [Sample(at, 50.0, memory_bytes=2**30, gpus=(GpuSample(busy=None, memory_bytes=2**31),)) for at in (1, 2)]
+    assert plots(samples) == {
+        "Busy (percent) by second": {"processors": [(1, 50.0), (2, 50.0)]},
+        "Memory (GiB) by second": {"memory": [(1, 1.0), (2, 1.0)], "GPU 0 memory": [(1, 2.0), (2, 2.0)]},
+    }
+    assert plots(samples[:1]) == {}
 
 
 def test_a_summary_that_cannot_be_written_costs_no_exit_code(tmp_path):

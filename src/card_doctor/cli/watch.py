@@ -46,7 +46,7 @@ def command(ctx: click.Context, /, card: Optional[str], **flags: Any) -> int:
     """Check the interpreter of COMMAND (against CARD), run it, and say what it made of the machine.
 
     COMMAND has its own terminal and signals, and its exit code is ours. What we say goes to standard error. The samples
-    are in the file of `--output json=PATH`.
+    are in the file of `--output json=PATH`, and drawn in that of `--output html=PATH`.
     """
     words: List[str] = ctx.meta.get("card_doctor.command", [])
     if not words:
@@ -55,7 +55,7 @@ def command(ctx: click.Context, /, card: Optional[str], **flags: Any) -> int:
         raise UsageError("commands are watched on Linux and macOS", "elsewhere: card-doctor check, then the command")
     session: Session = ctx.obj
     settings = session.settings(flags)
-    output = Output(settings, formats=("text", "json"))
+    output = Output(settings, formats=("text", "json", "html"))
     knowledge = Matrices([Path(folder) for folder in settings.matrices])
     checked = _preflight(session, settings, card, words, knowledge)
     watched, diagnosis = _watch(words, knowledge)
@@ -194,7 +194,12 @@ def _summary(
 
         return render(document, explained, **look._asdict(), verbose=settings.verbose, quiet=settings.quiet)
 
-    output.deliver({"text": text, "json": lambda _: encode(document)}, aside=True)
+    def html(_: Look) -> str:
+        from card_doctor.reporting.watch_html import render  # noqa: PLC0415
+
+        return render(document)
+
+    output.deliver({"text": text, "json": lambda _: encode(document), "html": html}, aside=True)
 
 
 def _die_of(number: int) -> None:

@@ -30,11 +30,17 @@ def render(document: Document) -> str:
         append(main, *_overview(document))
     for number, report in enumerate(document.reports):
         append(main, _section(report, document, number))
+    lead = element("p", "In ", words.environment(document.environment), ". ", words.tally(document))
+    return page(title, lead, main, _footer(document), json.render(document))
+
+
+def page(title: str, lead: ET.Element, main: ET.Element, footer: Optional[ET.Element], data: str) -> str:
+    """A page around what was found; `data` is the same as JSON."""
     style = ET.Element("style")
     style.text = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
-    data = ET.Element("script", {"type": "application/json", "id": "card-doctor-report"})
-    data.text = json.render(document).translate(UNSAFE)
-    page = element(
+    held = ET.Element("script", {"type": "application/json", "id": "card-doctor-report"})
+    held.text = data.translate(UNSAFE)
+    made = element(
         "html",
         element(
             "head",
@@ -47,18 +53,14 @@ def render(document: Document) -> str:
         element(
             "body",
             element("a", "Skip to the report", href="#report", class_="skip"),
-            element(
-                "header",
-                element("h1", title),
-                element("p", "In ", words.environment(document.environment), ". ", words.tally(document)),
-            ),
+            element("header", element("h1", title), lead),
             main,
-            _footer(document),
-            data,
+            footer,
+            held,
         ),
         lang="en",
     )
-    return "<!DOCTYPE html>\n" + written(page) + "\n"
+    return "<!DOCTYPE html>\n" + written(made) + "\n"
 
 
 def _title(document: Document) -> str:
