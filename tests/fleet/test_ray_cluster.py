@@ -95,7 +95,12 @@ def odd(document):
     }
 
 
-FOUND = {"usual": {}, "driver": {"driver": "may-break"}, "lost": {"GPUs": "breaks"}, "torch": {"torch": "breaks"}}
+FOUND = {
+    "usual": {},
+    "driver": {"driver": "may-break"},
+    "lost": {"GPUs": "breaks", "lost GPUs": "may-break"},
+    "torch": {"torch": "breaks"},
+}
 
 
 def test_each_odd_node_is_named_by_what_makes_it_odd(four, ray_python):
@@ -133,6 +138,17 @@ def test_a_driver_that_hangs_costs_the_facts_of_its_node(four, ray_python):
     found = odd(document)["hung"]
     assert found["GPUs"] == "unknown"
     assert seconds < 60
+
+
+def test_another_ray_is_refused_with_both_versions(four, ray_python, tmp_path, monkeypatch):
+    patch = "try:\n    import ray\n    ray.__version__ = '2.0.0'\nexcept ImportError:\n    pass\n"
+    (tmp_path / "sitecustomize.py").write_text(patch)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    ran, document, _ = fleet(four, ray_python)
+    assert (ran.returncode, document["kind"]) == (2, "mismatch")
+    assert "Ray 2.0.0 on Python" in document["message"]
+    assert "the cluster runs Ray 2." in document["message"]
+    print(document)
 
 
 def test_a_cluster_that_is_not_there_is_an_error(ray_python):
