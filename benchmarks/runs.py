@@ -55,11 +55,11 @@ def as_it_is(variant: str, findings: List[Dict[str, Any]]) -> bool:
 def trained(folder: Path, card: str, variant: str) -> Tuple[Path, float]:
     """The run's folder, and how long it took; trained now if it was not yet."""
     environment = folder / f"environment-{card}"
-    if not environment.exists():
-        subprocess.run([*DOCTOR, "build", card, str(environment)], check=True, stdout=sys.stderr)
     run = folder / f"{card}-{variant}"
     took = run / "seconds"
     if not took.exists():
+        if not environment.exists():
+            subprocess.run([*DOCTOR, "build", card, str(environment)], check=True, stdout=sys.stderr)
         shutil.rmtree(run, ignore_errors=True)
         begun = time.monotonic()
         train = [str(environment / "bin" / "python"), str(ROOT / "tools" / "train_runs.py"), card, variant, str(run)]
