@@ -74,11 +74,19 @@ def test_a_pickle_is_told_and_not_read(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["", "logs", "runs/Jul05_12-00-00_host"])
-def test_tensorboards_events_are_told_and_not_read(tmp_path, folder):
-    state(tmp_path, [])
+def test_a_state_goes_before_tensorboards_events(tmp_path, folder):
+    state(tmp_path, [{"loss": 2.0, "learning_rate": 1e-05, "step": 10}])
     (tmp_path / folder).mkdir(parents=True, exist_ok=True)
     (tmp_path / folder / "events.out.tfevents.1657022400.host.1.0").write_bytes(b"\0")
-    assert [(gap.fact, gap.reason) for gap in read_run(tmp_path).gaps] == [("TensorBoard events", "not-asked")]
+    run = read_run(tmp_path)
+    assert [point.loss for point in run.training] == [2.0]
+    assert run.gaps == ()
+
+
+def test_events_without_numbers_are_no_run(tmp_path):
+    (tmp_path / "events.out.tfevents.1657022400.host.1.0").write_bytes(b"\0")
+    with pytest.raises(RunError, match="without a loss"):
+        read_run(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["nothing", "empty"])

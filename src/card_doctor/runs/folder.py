@@ -1,7 +1,7 @@
 """A Trainer's output folder → Run: its state, results, model card and settings, each fact from the best of them.
 
-`training_args.bin`, the optimizer's and the scheduler's state are pickles: they are never read. What the log shows goes
-before what other files say: it is what happened.
+Where no state was saved, TensorBoard's events stand in for it. `training_args.bin`, the optimizer's and the scheduler's
+state are pickles: they are never read. What the log shows goes before what other files say: it is what happened.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 import msgspec
 
 from card_doctor.errors import CardDoctorError, RunError
 from card_doctor.model import Gap, Run
 from card_doctor.runs.curve import Curve, number, scores_of, whole
+from card_doctor.runs.events import read_events
 from card_doctor.runs.files import read_object, read_text
 from card_doctor.runs.schedule import schedule_of
-from card_doctor.runs.settings import SUFFIXES, Settings, read_settings
+from card_doctor.runs.settings import SUFFIXES, Settings, read_settings, settings_of
 from card_doctor.runs.stream import members
 
 STATE = "trainer_state.json"
@@ -68,11 +69,23 @@ class State(NamedTuple):
             raise RunError(f"{path}: no state of a Trainer: it has neither log_history nor global_step")
         return cls(facts, curve)
 
+    @classmethod
+    def logged(cls, entries: Iterable[Mapping[str, Any]]) -> State:
+        """Of the entries of a log, where nothing else is left of the run; the facts have its `arguments`."""
+        facts: Dict[str, Any] = {}
+        curve = Curve()
+        for entry in entries:
+            curve.add(entry)
+            facts.update((key, entry[key]) for key in ("epoch", "arguments") if key in entry)
+            facts["global_step"] = max(facts.get("global_step", 0), entry.get("step", 0))
+        return cls(facts, curve)
+
 
 class _Folder:
     def __init__(self, path: Path, only: Optional[Path] = None) -> None:
         self._path, self._only = path, only
         self._gaps: List[Gap] = []
+        self._settings: List[Told] = []  # of the events
 
     def run(self) -> Run:
         state, final = self._state()
@@ -85,14 +98,11 @@ class _Folder:
                 **self._object("train_results.json"),
                 **self._object("eval_results.json"),
             },
-            told=self._told(),
+            told=[*self._told(), *self._settings],
             saved_last=final,
         )
         if (self._path / "training_args.bin").exists() or any(self._path.glob("checkpoint-*/training_args.bin")):
             self._gaps.append(Gap("training_args.bin", "not-asked", "present, not read: it is a pickle"))
-        if any(next(self._path.glob(pattern), None) for pattern in EVENTS):
-            told = "present, not read: the log is taken from trainer_state.json"
-            self._gaps.append(Gap("TensorBoard events", "not-asked", told))
         return msgspec.structs.replace(run, labels=_labels(model), longest=_longest(model), gaps=tuple(self._gaps))
 
     def _state(self) -> Tuple[State, bool]:
@@ -109,10 +119,7 @@ class _Folder:
         )
         there = [place for place in places if place.exists()]
         if not there:
-            raise RunError(
-                f"{self._path}: no training run: neither {STATE} nor a checkpoint-N with one",
-                "expected the output_dir of a Trainer, or a file of settings",
-            )
+            return self._logged(), False
         broken: Optional[RunError] = None
         for place in there:
             try:
@@ -122,6 +129,23 @@ class _Folder:
                 self._gaps.append(Gap(str(place.relative_to(self._path)), "failed", error.message.partition(": ")[2]))
         assert broken is not None  # noqa: S101  there was at least one
         raise broken
+
+    def _logged(self) -> State:
+        """What TensorBoard's events show of a run that saved no state; of several runs, the newest."""
+        found = [path for pattern in EVENTS for path in self._path.glob(pattern)]
+        if not found:
+            raise RunError(
+                f"{self._path}: no training run: no {STATE}, no checkpoint-N with one, no TensorBoard events",
+                "expected the output_dir of a Trainer, or a file of settings",
+            )
+        newest = max(found, key=lambda path: path.name).parent  # the name holds the time
+        state = State.logged(read_events(sorted(path for path in found if path.parent == newest)))
+        if not state.curve.points and not state.curve.evaluations:
+            raise RunError(f"{newest}: TensorBoard events without a loss or an evaluation of a Trainer's")
+        settings = settings_of(state.facts.get("arguments", {}))
+        if settings is not None:
+            self._settings.append(Told.by("TensorBoard events", settings))
+        return state
 
     def _object(self, name: str) -> Mapping[str, Any]:
         """A small JSON file of the folder; empty where there is none, or it can't be read: then a gap says why."""
