@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 
 import jsonschema
+import msgspec
 import pytest
 from arbitrary import documents, of
 from hypothesis import HealthCheck, given, settings
 from samples import DOCUMENTS, EVIL, IGNORING, NUMPY, document
 
 from card_doctor.model import Card, Policy, Snapshot
+from card_doctor.model.run import Comparison, ScoreRow
 from card_doctor.reporting.json import ErrorDocument, encode, render
 from card_doctor.reporting.schemas import document_schema
 
@@ -97,6 +99,13 @@ def test_what_is_no_number_is_null_and_what_is_no_text_is_escaped():
     assert card["metrics"] == {"loss": None, "f1": None}
     assert card["name"] == EVIL.replace("\udc80", "\\udc80")
     assert 2**70 in next(iter(card["hyperparameters"].values()))
+
+
+def test_a_score_that_is_no_number_validates():
+    score = ScoreRow("loss", 0.4, float("nan"), None, "unknown")
+    report = msgspec.structs.replace(DOCUMENTS["hostile"].reports[0], run=Comparison("out", scores=(score,)))
+    made = valid("report", render(document(report)))
+    assert made["reports"][0]["run"]["scores"][0]["run"] is None
 
 
 def test_the_schema_catches_a_wrong_document():

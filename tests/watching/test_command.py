@@ -178,7 +178,7 @@ def test_what_names_an_interpreter(tmp_path):
         ([*WATCH, "--"], b"there is no command to watch"),
         ([*WATCH, "--", "no-such-command"], b"no-such-command can't be started"),
         ([*WATCH, "no-such-card", "--", "true"], b"no-such-card"),
-        ([*WATCH, "--output", "html=x", "--", "true"], b"expected FORMAT=PATH"),
+        ([*WATCH, "--output", "sarif=x", "--", "true"], b"expected FORMAT=PATH"),
     ],
 )
 def test_what_cannot_be_run_is_told(args, said):

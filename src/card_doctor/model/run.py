@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Dict, Literal, Optional, Tuple
+from typing import Any, Dict, Literal, Optional, Tuple
 
 import msgspec
 
@@ -70,18 +70,14 @@ class ParameterRow(msgspec.Struct, frozen=True):
     source: Optional[str] = None
 
 
-# JSON has no NaN: it is null there.
-Number = Annotated[float, msgspec.Meta(extra_json_schema={"type": ["number", "null"]})]
-
-
 class ScoreRow(msgspec.Struct, frozen=True):
     """One score of the card beside the run's. `tolerance` is how far two runs of the same quality may lie apart by the
     size of the evaluation set alone (95 %); None where that is not known.
     """
 
     metric: str
-    card: Number
-    run: Number
+    card: float
+    run: float
     tolerance: Optional[float]
     level: Literal["within", "above", "below", "unknown"]
 

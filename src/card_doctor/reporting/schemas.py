@@ -36,7 +36,19 @@ def document_schema(name: str) -> Dict[str, Any]:
             default = described.pop("default", None)
             if key == "schema" and default:
                 properties[key] = {"const": default}
+        part["properties"] = _or_null(properties)
     return made
+
+
+def _or_null(schema: Any) -> Any:
+    """JSON has no NaN: where we write a number with a fraction, null may stand."""
+    if isinstance(schema, list):
+        return [_or_null(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("type") == "number":
+        return {**schema, "type": ["number", "null"]}
+    return {key: _or_null(value) for key, value in schema.items()}
 
 
 def schema_of(kind: Type[msgspec.Struct], name: str) -> Dict[str, Any]:
