@@ -4,7 +4,8 @@ usage: accuracy.py ROWS.jsonl [ROWS.jsonl…]
 
 A row has `installed` (a `pip inspect` report or a snapshot) and `truth` (`ok`, `first_failure`), as
 tools/truth_rows.py writes it. Each is judged as a user would judge such a report: from the file alone, for a CPU in
-fp32, which is how the truth was found. Rows whose pins exclude each other were never built, and are left out.
+fp32, which is how the truth was found. Rows whose pins exclude each other were never built, and those whose trial ran
+out of time (`ok` is null) show nothing: both are left out, and counted.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class Judged(NamedTuple):
 
     @property
     def trained(self) -> bool:
-        return bool(self.row["truth"]["ok"])
+        trained: bool = self.row["truth"]["ok"]
+        return trained
 
     @property
     def name(self) -> str:
@@ -36,10 +38,11 @@ class Judged(NamedTuple):
 
 def rows(paths: List[str]) -> Iterator[Dict[str, Any]]:
     for path in paths:
-        for line in Path(path).read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            if row.get("installed") and row.get("truth"):
-                yield row
+        yield from map(json.loads, Path(path).read_text(encoding="utf-8").splitlines())
+
+
+def shows(row: Dict[str, Any]) -> bool:
+    return bool(row.get("installed")) and row.get("truth", {}).get("ok") is not None
 
 
 def judge(row: Dict[str, Any], folder: Path) -> Judged:
@@ -50,10 +53,13 @@ def judge(row: Dict[str, Any], folder: Path) -> Judged:
 
 
 def main() -> None:
+    given = list(rows(sys.argv[1:]))
     with tempfile.TemporaryDirectory() as folder:
-        judged = [judge(row, Path(folder)) for row in rows(sys.argv[1:])]
+        judged = [judge(row, Path(folder)) for row in given if shows(row)]
     broken = [one for one in judged if not one.trained]
     trained = [one for one in judged if one.trained]
+    if len(judged) < len(given):
+        print(f"{len(given) - len(judged):4} left out: never built, or out of time")
     for title, group in (("broken", broken), ("trained", trained)):
         verdicts = collections.Counter(one.report.verdict.trains for one in group)
         said = ", ".join(f"{verdict} {verdicts[verdict]}" for verdict in ("no", "at-risk", "unknown", "yes"))

@@ -12,7 +12,8 @@ these environments are built with uv and tried with card-doctor's own trial, on 
 
 N changes of each of the last two kinds are drawn for a card; the same ones in every run. The Python is the newest one
 of this machine that has wheels of all the pins. A row is written as soon as it is known; what OUT has already is not
-built again. Nothing of this machine but its platform is written down.
+built again. Nothing of this machine but its platform is written down. A trial that ran out of time shows nothing: its
+`ok` is null.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ REMOVED = ("setuptools", "accelerate")
 LINUX = Platform("Linux", "x86_64", ("glibc", "2.36"))
 # A stage of the trial that is no part of what `trains` promises.
 BESIDE = {"datasets load parquet"}
+OUT_OF_TIME = "did not end within"  # how a trial words it
 
 
 class Variant(NamedTuple):
@@ -192,7 +194,8 @@ def inventory(python: Path) -> Dict[str, Any]:
 def truth(trial: Trial) -> Dict[str, Any]:
     failed = [stage for stage in trial.failed if stage.stage not in BESIDE]
     first = {"stage": failed[0].stage, "message": (failed[0].error or "")[-600:]} if failed else None
-    return {"ok": not failed, "first_failure": first}
+    late = first is not None and first["message"].startswith(OUT_OF_TIME)
+    return {"ok": None if late else not failed, "first_failure": first}
 
 
 def told(row: Dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from card_doctor.knowledge import Matrices
 from card_doctor.model import Stage, Trial
+from card_doctor.trial import run_trial
 
 spec = importlib.util.spec_from_file_location("truth_rows", Path(__file__).parents[2] / "tools/truth_rows.py")
 tool = importlib.util.module_from_spec(spec)
@@ -60,6 +61,14 @@ def test_the_truth_is_the_first_stage_of_the_loop_that_failed():
     assert after(fine, beside) == {"ok": True, "first_failure": None}
     failed = Stage("train", False, 0.1, "TypeError: y")
     assert after(fine, beside, failed)["first_failure"] == {"stage": "train", "message": "TypeError: y"}
+
+
+def test_a_trial_that_ran_out_of_time_shows_nothing(tmp_path, monkeypatch):
+    (tmp_path / "torch.py").write_text("import time; time.sleep(60)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    told = tool.truth(run_trial(Path(sys.executable), None, timeout=2))
+    assert told["ok"] is None
+    assert told["first_failure"]["stage"] == "import torch"
 
 
 def test_what_is_there_already_is_not_built_again(tmp_path, monkeypatch):
