@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Collection, Dict, Iterable, Iterator, Mapping, Optional, Sequence, Tuple
 
 import msgspec
 from packaging.version import Version
@@ -58,9 +58,17 @@ class Known(msgspec.Struct, eq=False):  # as the real one, it is itself alone
     told_hardware: Any = None
     told_tasks: Dict[str, Task] = {}
     told_needs: Tuple[Need, ...] = ()
+    told_unreached: Tuple[str, ...] = ()
     digest: str = "made"
 
-    def needs(self, packages: Mapping[str, Package], *, complete: bool) -> Iterator[Need]:
+    def unreached(
+        self, packages: Mapping[str, Package], declared: Callable[[Package], Collection[str]], also: Collection[str]
+    ) -> Collection[str]:
+        return set(self.told_unreached).difference(also)
+
+    def needs(
+        self, packages: Mapping[str, Package], declared: Callable[[Package], Collection[str]], *, complete: bool
+    ) -> Iterator[Need]:
         return (need for need in self.told_needs if need.importer in packages and need.provider in packages)
 
     def has_read(self, importer: Package, provider: Optional[Package] = None) -> bool:

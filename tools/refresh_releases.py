@@ -80,7 +80,7 @@ OTHERS = (
     ),
     *("lightning", "pytorch-lightning", "tensorboard", "protobuf", "torchvision", "torchaudio", "triton", "xformers"),
     *("flash-attn", "scikit-learn", "scipy", "packaging", "requests", "urllib3", "filelock", "tqdm", "regex", "pyyaml"),
-    *("aiohttp", "wandb", "tensorflow", "jax"),
+    *("aiohttp", "wandb", "tensorflow", "jax", "joblib", "threadpoolctl", "psutil", "charset-normalizer"),
 )
 SINCE = dt.date(2020, 1, 1)
 # An extra with one of these words in its name is for those who develop the distribution, or repeats the others.

@@ -15,7 +15,7 @@ training loop runs them, surely and in no `try`, is noted. That is done three ti
 beside the newest, and beside the oldest that it declares; what stands in all that apply is taken whatever release is
 installed. What they import of a distribution that nobody declares, setuptools, is followed once more as if that were
 not there. For a provider, each of those names is looked for in each of its releases. Only takes that some release
-does not meet are kept.
+does not meet are kept, and of each distribution the first import, which fails where none is installed.
 
 Resumable: what was read of a release stays in DIR, and is not asked again.
 """
@@ -50,40 +50,26 @@ from card_doctor.surfaces.source import Unreadable, read_module
 from card_doctor.surfaces.statements import Follower
 from card_doctor.surfaces.values import MISSING, Module
 
-# By the module that each installs.
+# By the module that each installs: what counts as there beside the release that is read.
 MODULES: Mapping[str, str] = {
-    "torch": "torch",
-    "transformers": "transformers",
-    "datasets": "datasets",
-    "tokenizers": "tokenizers",
-    "accelerate": "accelerate",
-    "huggingface_hub": "huggingface-hub",
-    "safetensors": "safetensors",
-    "numpy": "numpy",
-    "pyarrow": "pyarrow",
-    "pandas": "pandas",
-    "fsspec": "fsspec",
-    "dill": "dill",
-    "multiprocess": "multiprocess",
-    "evaluate": "evaluate",
-    "peft": "peft",
-    "packaging": "packaging",
-    "requests": "requests",
-    "urllib3": "urllib3",
-    "filelock": "filelock",
-    "tqdm": "tqdm",
-    "regex": "regex",
+    **{
+        name.replace("-", "_"): name
+        for name in (
+            *("torch", "transformers", "datasets", "tokenizers", "accelerate", "huggingface-hub", "safetensors"),
+            *("numpy", "pyarrow", "pandas", "fsspec", "dill", "multiprocess", "evaluate", "peft", "packaging"),
+            *("requests", "urllib3", "filelock", "tqdm", "regex", "aiohttp", "setuptools", "scipy", "joblib"),
+            *("threadpoolctl", "psutil", "charset-normalizer", "httpx", "xxhash", "sympy", "networkx", "jinja2"),
+            *("typing-extensions", "hf-xet", "shellingham", "typer", "pytz", "six", "responses", "sacremoses"),
+            *("importlib-metadata", "certifi", "idna", "click", "future", "mpmath", "markupsafe", "anyio", "httpcore"),
+            *("tzdata", "multidict", "yarl", "attrs", "chardet"),
+        )
+    },
     "yaml": "pyyaml",
-    "aiohttp": "aiohttp",
+    "sklearn": "scikit-learn",
+    "dateutil": "python-dateutil",
+    "attr": "attrs",
     "pkg_resources": "setuptools",
-    "setuptools": "setuptools",
 }
-# What else the loop imports: it counts as there.
-OTHERS = (
-    "typing_extensions", "httpx", "xxhash", "sympy", "networkx", "jinja2", "psutil", "hf_xet", "shellingham", "typer",
-    "dateutil", "pytz", "six", "responses", "sacremoses", "importlib_metadata", "certifi", "idna", "charset_normalizer",
-    "click", "joblib", "future", "mpmath", "markupsafe", "anyio", "httpcore", "tzdata",
-)  # fmt: skip
 # What the training loop does with each.
 ENTRIES: Mapping[str, Tuple[str, ...]] = {
     **{name: ("import " + name,) for name in ("torch", "dill", "multiprocess", "fsspec", "pandas", "evaluate")},
@@ -92,10 +78,14 @@ ENTRIES: Mapping[str, Tuple[str, ...]] = {
     "datasets": tuple(text for name, text in walking.STANDARD_LOOP if name == "datasets"),
     "accelerate": ("import accelerate\naccelerate.Accelerator()",),
     "huggingface-hub": ("from huggingface_hub import HfApi, hf_hub_download",),
+    "scikit-learn": ("from sklearn.metrics import f1_score, roc_curve",),
+    "requests": ("import requests",),
+    "aiohttp": ("import aiohttp",),
 }
 PROVIDERS = (
     "huggingface-hub", "pyarrow", "accelerate", "datasets", "fsspec", "dill", "multiprocess", "numpy", "packaging",
-    "setuptools", "tokenizers", "safetensors", "requests", "urllib3", "tqdm", "filelock", "pyyaml",
+    "setuptools", "tokenizers", "safetensors", "requests", "urllib3", "tqdm", "filelock", "pyyaml", "scipy", "joblib",
+    "threadpoolctl", "psutil", "charset-normalizer",
 )  # fmt: skip
 # It came with every environment until Python 3.12 and virtualenv left it out, so that hardly anything declares it.
 UNDECLARED = ("setuptools",)
@@ -165,7 +155,7 @@ class Opaque(Finder):
         super().__init__(*args)
         self.absent = absent
         # How versions compare is asked everywhere: any packaging that is at hand will do for that.
-        self.opaque = {name for name in (*MODULES, *OTHERS) if name not in {*own, "packaging"}}
+        self.opaque = {name for name in MODULES if name not in {*own, "packaging"}}
 
     def find(self, name: str) -> Optional[Found]:
         if name.partition(".")[0] in self.absent:
@@ -426,7 +416,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, required=True, metavar="DIR")
     parser.add_argument("--to", type=Path, default=Path(__file__).parents[1] / "matrices" / "surfaces", metavar="DIR")
     parser.add_argument("--importers", default=",".join(ENTRIES), metavar="A,B")
-    parser.add_argument("--providers", default=",".join(PROVIDERS), metavar="C,D")
+    parser.add_argument("--providers", default=",".join(sorted(set(MODULES.values()))), metavar="C,D")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     os.environ["CARD_DOCTOR_CACHE"] = ""
@@ -449,13 +439,14 @@ def main() -> int:
                 continue
             importers.setdefault(name, {})[version] = imports(found["day"])
             for when, rows in found.items():
-                for row in rows:
+                for row in (*rows, *roots(rows)):
                     key = (row.module, row.name)
                     taken.setdefault(key, {}).setdefault(name, {}).setdefault(version, {})[(when, "")] = row
         for provider in filter(None, options.providers.split(",")):
             wanted = sorted(key for key in taken if MODULES.get(key[0].partition(".")[0]) == provider)
             lacking: Dict[Tuple[str, str], List[str]] = {}
-            tasks = [(provider, version, wanted) for version in releases_of(knowledge, provider)] if wanted else []
+            read = provider in PROVIDERS and wanted
+            tasks = [(provider, version, wanted) for version in releases_of(knowledge, provider)] if read else []
             for done, (_, version, lacks) in enumerate(pool.map(read_lacks, tasks), start=1):
                 progress(f"names of {provider}", done, len(tasks))
                 if lacks is None:
@@ -464,7 +455,8 @@ def main() -> int:
                     providers.setdefault(provider, []).append(version)
                 for key in lacks or ():
                     lacking.setdefault(key, []).append(version)
-            write(options.to, provider, taken, lacking)
+            whole = {key: lacking.get(key, []) for key in wanted if key in lacking or is_root(key)}
+            write(options.to, provider, taken, whole)
             print(f"{provider}: {len(lacking)} of {len(wanted)} names are not in each of {len(tasks)}", file=sys.stderr)
         known = options.to / READ
         before = msgspec.json.decode(known.read_bytes(), type=Read) if known.exists() else Read()
@@ -481,11 +473,28 @@ def main() -> int:
             failed += missed is None
             if missed:
                 unasked.setdefault(name, {})[version] = tuple(missed)
-    read = Read(
-        importers, {**before.providers, **{name: tuple(versions) for name, versions in providers.items()}}, unasked
+    found = Read(
+        tuple(sorted(set(MODULES.values()))),
+        importers,
+        {**before.providers, **{name: tuple(versions) for name, versions in providers.items()}},
+        unasked,
     )
-    known.write_bytes(msgspec.json.format(msgspec.json.encode(read)) + b"\n")
+    known.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
     return 1 if failed else 0
+
+
+def is_root(key: Tuple[str, str]) -> bool:
+    return key[0] in MODULES and not key[1]
+
+
+def roots(seen: Iterable[Seen]) -> List[Seen]:
+    """Where each distribution is imported first: there it is missed where it is not installed."""
+    first: Dict[str, Seen] = {}
+    for one in seen:
+        root = one.module.partition(".")[0]
+        if root in MODULES and not one.name:
+            first.setdefault(root, Seen(root, "", one.file, one.line))
+    return list(first.values())
 
 
 def imports(seen: Iterable[Seen]) -> Tuple[str, ...]:

@@ -5,7 +5,7 @@ import pytest
 
 from card_doctor.checks import packages
 from card_doctor.model import Enforced, Unenforced, Unknown
-from made import PYTHON, Known, case, hazard, package
+from made import PYTHON, Known, card, case, hazard, package
 
 
 def declared(*installed, **facts):
@@ -25,6 +25,19 @@ def test_it_breaks_for_sure_where_the_package_compares_it_itself():
     assert (finding.breaks, finding.severity, finding.evidence) == ("yes", "error", ("link",))
     (older,) = declared(package("a", "0.9", "b<3"), package("b", "3.1"), known=known)
     assert older.breaks == "maybe", "0.9 does not enforce it yet"
+
+
+def test_what_the_training_loop_does_not_import_may_declare_what_it_likes():
+    known = Known(told_unreached=("a",))
+    (finding,) = declared(package("a", "1.0", "b<3"), package("b", "3.1"), known=known)
+    assert (finding.breaks, finding.severity) == ("no", "note")
+    assert "does not import what declares it" in finding.because
+    (both,) = declared(package("a", "1.0", "b<3"), package("c", "1.0", "b<2"), package("b", "3.1"), known=known)
+    assert both.breaks == "maybe", "the loop imports c"
+    (named,) = declared(package("a", "1.0", "b<3"), package("b", "3.1"), known=known, of=card({"a": "1.0"}))
+    assert named.breaks == "maybe", "the card trains with it"
+    with pytest.raises(Unknown):
+        declared(package("a", "1.0", "c<3"), known=known, complete=False)
 
 
 def test_one_subject_is_one_finding_whoever_requires_it():
@@ -97,6 +110,13 @@ def test_what_training_needs_is_looked_at_behind_its_extra():
 @pytest.mark.parametrize("extra", ["dev", "tests", "docs", "quality", "testing", "all"])
 def test_extras_of_developers_are_not(extra):
     assert soft(package("a", "1", f"torch>=9; extra == '{extra}'"), package("torch", "1.0")) == []
+
+
+def test_behind_an_extra_of_what_the_training_loop_does_not_import_nothing_breaks():
+    safetensors = package("safetensors", "0.7.0", "torch>=1.10; extra == 'torch'")
+    known = Known(told_unreached=("safetensors",))
+    (finding,) = packages.soft_requirement(case(safetensors, package("torch", "1.8.1"), known=known))
+    assert (finding.breaks, finding.severity) == ("no", "note")
 
 
 def test_upper_bounds_and_pins_of_an_extra_are_the_authors_ci():

@@ -166,6 +166,20 @@ def test_without_anything_that_helps_there_is_no_remedy(requires):
     assert finding.remedies == ()
 
 
+def test_what_is_known_to_be_provided_by_what_is_not_installed_is_about_that():
+    absent = msgspec.structs.replace(
+        NO_MODULE, importer="scikit-learn", importer_version="1.6.1", provider="scipy", module="scipy",
+        at=Step("sklearn/base.py", 12),
+    )  # fmt: skip
+    asks = Package("scikit-learn", "1.6.1", requires=("scipy>=1.6",))
+    (finding,) = findings(absent, packages={"scikit-learn": asks, "torch": Package("torch", "2.0.0")})
+    assert (finding.subject, finding.found, finding.breaks) == ("scipy", None, "yes")
+    assert finding.message == (
+        "scikit-learn 1.6.1 imports scipy (sklearn/base.py:12), and nothing that is installed provides it"
+    )
+    assert [remedy.requirement for remedy in finding.remedies] == ["scipy>=1.6"]
+
+
 def test_a_changed_set_is_not_judged_by_old_files():
     assert findings(DATASETS, packages={"pyarrow": Package("pyarrow", "20.0.0")}) == []
     assert findings(DATASETS, packages={"datasets": Package("datasets", "2.2.0")}) == []

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Set, Tuple
 
 import msgspec
 import pytest
@@ -18,17 +18,21 @@ RELEASES = {
 }
 
 
+def declared(package: Package) -> List[str]:
+    return list(package.requires)
+
+
 def takes(tmp_path, *lines: Take, read: Optional[Read] = None) -> Takes:
     folder = tmp_path / "surfaces"
     folder.mkdir()
     (folder / "lib.jsonl").write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
-    (folder / "read.json").write_bytes(msgspec.json.encode(read or Read({"app": {"1.0.3": ()}})))
+    (folder / "read.json").write_bytes(msgspec.json.encode(read or Read(("app",), {"app": {"1.0.3": ()}})))
     return Takes([tmp_path])
 
 
 def needs(known: Takes, app: str, lib: str) -> List[Tuple[str, str, str, int]]:
     packages: Dict[str, Package] = {"app": Package("app", app), "lib": Package("lib", lib)}
-    found = known.needs(packages, lambda name: RELEASES.get(name, {}), complete=True)
+    found = known.needs(packages, lambda name: RELEASES.get(name, {}), declared, complete=True)
     return [(need.kind, need.module, need.name, need.at.line) for need in found]
 
 
@@ -48,7 +52,7 @@ def test_a_release_stands_for_its_series(tmp_path):
 
 
 def test_a_release_that_was_read_itself_stands_for_itself(tmp_path):
-    known = takes(tmp_path, GONE, read=Read({"app": {"1.0.0": (), "1.0.3": ()}}))
+    known = takes(tmp_path, GONE, read=Read(("app",), {"app": {"1.0.0": (), "1.0.3": ()}}))
     assert needs(known, "1.0.0", "9.0") == []
 
 
@@ -62,11 +66,11 @@ def test_a_take_under_a_condition_on_the_version_counts_on_its_side_alone(tmp_pa
 def test_releases_whose_days_are_not_known_tell_nothing(tmp_path):
     known = takes(tmp_path, GONE)
     packages = {"app": Package("app", "1.0.3"), "lib": Package("lib", "9.0")}
-    assert list(known.needs(packages, lambda _: {}, complete=True)) == []
+    assert list(known.needs(packages, lambda _: {}, declared, complete=True)) == []
 
 
 def test_what_was_read_is_known(tmp_path):
-    known = takes(tmp_path, read=Read({"app": {"1.0.3": ()}}, {"lib": ("9.0",)}))
+    known = takes(tmp_path, read=Read(("app",), {"app": {"1.0.3": ()}}, {"lib": ("9.0",)}))
     assert known.has_read(Package("app", "1.0.0"), Package("lib", "9.0"))
     assert not known.has_read(Package("app", "1.0.0"), Package("lib", "8.0"))
     assert not known.has_read(Package("app", "2.0.0"), Package("lib", "9.0"))
@@ -87,12 +91,14 @@ def test_without_surfaces_nothing_is_known(tmp_path):
 
 
 def loop(known: Takes, *packages: Package) -> List[Tuple[str, str, bool]]:
-    found = known.needs({one.name: one for one in packages}, lambda name: RELEASES.get(name, {}), complete=True)
+    found = known.needs(
+        {one.name: one for one in packages}, lambda name: RELEASES.get(name, {}), declared, complete=True
+    )
     return [(need.importer, need.module, need.loop) for need in found]
 
 
 def test_what_the_loop_does_not_import_breaks_nothing(tmp_path):
-    known = takes(tmp_path, GONE, read=Read({"app": {"1.0.3": ()}, "torch": {"1.10.1": ("app",)}}))
+    known = takes(tmp_path, GONE, read=Read(("app",), {"app": {"1.0.3": ()}, "torch": {"1.10.1": ("app",)}}))
     app, lib = Package("app", "1.0.3"), Package("lib", "9.0")
     assert loop(known, app, lib) == [("app", "lib", False)]
     assert loop(known, app, lib, Package("torch", "1.9.1")) == [("app", "lib", False)]
@@ -101,14 +107,47 @@ def test_what_the_loop_does_not_import_breaks_nothing(tmp_path):
 
 def test_what_is_imported_unasked_is_missed_where_it_is_surely_not_there(tmp_path):
     unasked = {"app": {"1.0.3": (Unasked("setuptools", "pkg_resources", "app/v.py", 3),)}}
-    known = takes(tmp_path, read=Read({"app": {"1.0.3": ("setuptools",)}}, {}, unasked))
+    known = takes(tmp_path, read=Read(("app",), {"app": {"1.0.3": ("setuptools",)}}, {}, unasked))
     app, setuptools = Package("app", "1.0.0"), Package("setuptools", "60.0")
 
     def missed(*packages: Package, complete: bool = True) -> List[Tuple[str, Optional[str], str, int]]:
-        found = known.needs({one.name: one for one in packages}, lambda _: {}, complete=complete)
+        found = known.needs({one.name: one for one in packages}, lambda _: {}, declared, complete=complete)
         return [(need.kind, need.provider, need.module, need.at.line) for need in found]
 
-    assert missed(app) == [("missing-module", None, "pkg_resources", 3)]
+    assert missed(app) == [("missing-module", "setuptools", "pkg_resources", 3)]
     assert missed(app, setuptools) == []
     assert missed(app, complete=False) == []
     assert missed(Package("app", "2.0.0")) == []
+
+
+def test_what_is_declared_and_imported_is_missed_where_it_is_surely_not_there(tmp_path):
+    first = Take("app", "lib", "", (), {"app/__init__.py": ["1.0.3:2"]}, {"app/__init__.py": ["1.0.3:2"]})
+    known = takes(tmp_path, first, GONE, read=Read(("app", "lib"), {"app": {"1.0.3": ("lib",), "2.0.0": ()}}))
+    asks, silent = Package("app", "1.0.0", requires=("lib",)), Package("app", "1.0.0")
+
+    def missed(*packages: Package, complete: bool = True) -> List[Tuple[str, Optional[str], str, int]]:
+        found = known.needs({one.name: one for one in packages}, lambda _: {}, declared, complete=complete)
+        return [(need.kind, need.provider, need.provider_version, need.at.line) for need in found]
+
+    assert missed(asks) == [("missing-module", "lib", None, 2)]
+    assert missed(asks, Package("lib", "5.0")) == []
+    assert missed(asks, complete=False) == []
+    assert missed(silent) == [], "what is not declared may be asked for first"
+    assert missed(Package("app", "2.0.0", requires=("lib",))) == [], "it does not import it any more"
+
+
+def test_what_neither_the_loop_nor_the_card_imports_is_left_alone(tmp_path):
+    read = Read(("app", "lib", "far"), {"torch": {"1.10.1": ("app",)}, "app": {"1.0.0": ()}})
+    known = takes(tmp_path, read=read)
+    torch, app, lib, far = (
+        Package(*one) for one in (("torch", "1.10.1"), ("app", "1.0.0"), ("lib", "5"), ("far", "1"))
+    )
+
+    def alone(*packages: Package, also: Tuple[str, ...] = ()) -> Set[str]:
+        return known.unreached({one.name: one for one in packages}, declared, also)
+
+    assert alone(torch, app, lib, Package("unheard-of", "1")) == {"lib"}
+    assert alone(torch, app, lib, also=("lib",)) == set()
+    unread = Package("app", "7.0.0", requires=("lib",))
+    assert alone(torch, unread, lib, far) == {"far"}, "app 7.0.0 was not read: it may import all that it declares"
+    assert alone(Package("torch", "3.0"), app, lib) == set(), "what was not read may import anything"

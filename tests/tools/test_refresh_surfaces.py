@@ -65,12 +65,14 @@ def test_what_one_release_takes_and_another_lacks(tool, tmp_path, monkeypatch):
     with serve(*FILES) as index:
         monkeypatch.setenv("UV_DEFAULT_INDEX", index.url)
         assert tool.main() == 0
-    (line,) = (tmp_path / "to/huggingface-hub.jsonl").read_bytes().splitlines()
+    lines = (tmp_path / "to/huggingface-hub.jsonl").read_bytes().splitlines()
     where = {"evaluate/__init__.py": ["0.4.2:3"]}
-    assert msgspec.json.decode(line, type=Take) == Take(
-        "evaluate", "huggingface_hub", "HfFolder", ("1.2.3",), where, where
-    )
+    assert [msgspec.json.decode(line, type=Take) for line in lines] == [
+        Take("evaluate", "huggingface_hub", "", (), where, where),
+        Take("evaluate", "huggingface_hub", "HfFolder", ("1.2.3",), where, where),
+    ]
     read = msgspec.json.decode((tmp_path / "to/read.json").read_bytes(), type=Read)
+    assert {"evaluate", "huggingface-hub", "setuptools"} < set(read.sought)
     assert read.importers == {"evaluate": {"0.4.2": ("huggingface-hub", "setuptools")}}
     assert read.providers == {"huggingface-hub": ("0.36.0", "1.2.3")}
     unasked = Unasked("setuptools", "pkg_resources", "evaluate/__init__.py", 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Collection, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -18,6 +18,7 @@ from card_doctor.checks.requirements import (
     name_of,
     normalise,
     parse,
+    required_by,
     requirements_of,
 )
 from card_doctor.knowledge.hazards import matching
@@ -81,17 +82,15 @@ def declared_requirement(case: Case) -> Iterator[Finding]:
 
 def _declared_finding(case: Case, name: str, violations: List[_Violation]) -> Finding:
     violations = sorted(violations, key=lambda violation: not _is_enforced(case, violation))
-    looked = all(_followed(case, violation.by, name) for violation in violations)
     first = violations[0]
-    works = [_works(case, violation, name) for violation in violations]
-    tried = next(filter(None, works), None) if all(works) else None
     enforced = _is_enforced(case, first)
+    harmless = None if enforced else _harmless(case, name, violations)
     package = case.snapshot.packages.get(name)
     others = len(violations) - 1
     requires = f"{first.by.name} {first.by.version} requires {first.declared.text}"
     return Finding(
         id="packages/declared-requirement",
-        severity="error" if enforced else "warning",
+        severity="error" if enforced else harmless.severity if harmless else "warning",
         subject=name,
         found=package.version if package else None,
         needs=str(first.declared.specifier) or "any release",
@@ -99,23 +98,53 @@ def _declared_finding(case: Case, name: str, violations: List[_Violation]) -> Fi
         + (f" (so do {others} others)" if others > 1 else " (so does 1 other)" if others else ""),
         because=f"{first.by.name} compares this itself when it is imported, and stops."
         if enforced
-        else _LOOKED
-        if looked
-        else "Its authors declare it; training was seen to run without it."
-        if tried
-        else "Its authors declare it; nothing shows that training fails without it.",
-        breaks="yes" if enforced else "no" if looked or tried else "maybe",
-        evidence=enforced.evidence if enforced else tried.evidence if tried else (),
+        else f"Its authors declare it; {harmless.why if harmless else 'nothing shows that training fails without it'}.",
+        breaks="yes" if enforced else "no" if harmless else "maybe",
+        evidence=enforced.evidence if enforced else harmless.evidence if harmless else (),
         remedies=(Remedy("pin" if package else "install", _joined(name, violations)),),
         details=tuple(f"{v.by.name} {v.by.version} requires {v.declared.text}" for v in violations[1:]),
         between=(*dict.fromkeys(violation.by.name for violation in violations), name),
     )
 
 
+class _Harmless(NamedTuple):
+    """Why training goes on although a requirement does not hold."""
+
+    why: str
+    severity: Severity = "warning"
+    evidence: Tuple[str, ...] = ()
+
+
+def _harmless(case: Case, name: str, violations: List[_Violation]) -> Optional[_Harmless]:
+    """The weightiest of the reasons, where there is one for each violation."""
+    unreached = _unreached(case)
+    reasons = []
+    for violation in violations:
+        tried = _works(case, violation, name)
+        if violation.by.name in unreached:
+            reasons.append(_Harmless("the training loop does not import what declares it", "note"))
+        elif _followed(case, violation.by, name):
+            reasons.append(_Harmless(_LOOKED))
+        elif tried:
+            reasons.append(_Harmless("training was seen to run without it", evidence=tried.evidence))
+        else:
+            return None
+    return max(reasons, key=lambda reason: reason.severity == "warning")
+
+
 _LOOKED = (
-    "Its authors declare it; the files of these releases were followed through the training loop, and nothing there "
-    "asks for it or lacks what it takes from it."
+    "the files of these releases were followed through the training loop, and nothing there asks for it or lacks what "
+    "it takes from it"
 )
+
+
+def _unreached(case: Case) -> Collection[str]:
+    """The installed distributions that training with these packages, and with what the card names, leaves alone."""
+    snapshot = case.snapshot
+    if not snapshot.complete:
+        return ()
+    named = case.card.versions if case.card else ()
+    return case.knowledge.unreached(snapshot.packages, lambda package: required_by(package, snapshot.python), named)
 
 
 def _followed(case: Case, by: Package, name: str) -> bool:
@@ -172,6 +201,7 @@ def soft_requirement(case: Case) -> Iterator[Finding]:
     Remedy: install a release in the range.
     """
     installed = _installed(case)
+    unreached = _unreached(case)
     for package in installed.values():
         missed: Dict[str, Declared] = {}
         for declared in _soft(package, case, installed):
@@ -182,16 +212,17 @@ def soft_requirement(case: Case) -> Iterator[Finding]:
             tried = _works(case, _Violation(package, declared), name)
             yield Finding(
                 id="packages/soft-requirement",
-                severity="warning",
+                severity="note" if package.name in unreached else "warning",
                 subject=name,
                 found=here,
                 needs=str(declared.specifier),
                 message=f"{package.name} {package.version} [{declared.extra}] wants {name}{declared.specifier}, "
                 f"and {name} {here} is installed",
                 because=f"It is declared for the extra `{declared.extra}` alone: checkers of requirements don't look."
-                + (" Training was seen to run without it." if tried else ""),
+                + (" Training was seen to run without it." if tried else "")
+                + (" The training loop does not import what declares it." if package.name in unreached else ""),
                 # Below its bound a package may hide what needs the other one: that shows in no import
-                breaks="no" if tried else "maybe",
+                breaks="no" if tried or package.name in unreached else "maybe",
                 evidence=tried.evidence if tried else (),
                 remedies=(Remedy("pin", f"{name}{declared.specifier}"),),
                 between=(package.name, name),

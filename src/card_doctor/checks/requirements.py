@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
@@ -77,6 +77,14 @@ def requirements_of(
             requirement.url,
             active or None,
         )
+
+
+def required_by(package: Package, python: Optional[Python]) -> Set[str]:
+    """The distributions that `package` requires there without any extra, as far as that can be told."""
+    try:
+        return {declared.name for declared in requirements_of(package, python)}
+    except Unknown:
+        return set()
 
 
 def _plain(requirement: Requirement) -> str:

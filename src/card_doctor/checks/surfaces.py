@@ -8,7 +8,7 @@ from typing import Callable, Dict, Iterator, List, Optional, Tuple
 from packaging.specifiers import SpecifierSet
 
 from card_doctor.checks.registry import check
-from card_doctor.checks.requirements import holds, normalise, parse, readable, requirements_of
+from card_doctor.checks.requirements import holds, normalise, parse, readable, required_by, requirements_of
 from card_doctor.model import Breaks, Case, Finding, Package, Remedy, Severity
 from card_doctor.model.derived import Kind, Need, Step
 
@@ -31,7 +31,7 @@ def missing_module(case: Case) -> Iterator[Finding]:
     """
     for needs in _causes(case, "missing-module"):
         first = needs[0]
-        if first.provider:
+        if first.provider_version:
             lacks = f"{first.provider} {first.provider_version} does not have it"
         else:
             lacks = "nothing that is installed provides it"
@@ -150,7 +150,7 @@ def _needs(case: Case) -> Iterator[Need]:
     if derived is None:
         if not any(map(case.knowledge.has_read, packages.values())):
             case.needs_derived()
-        yield from case.knowledge.needs(packages, complete=case.snapshot.complete)
+        yield from _known(case)
         return
     changed = {
         name
@@ -161,9 +161,16 @@ def _needs(case: Case) -> Iterator[Need]:
         if need.importer not in changed and _provider(need) not in changed:
             yield need
     if changed:
-        for need in case.knowledge.needs(packages, complete=case.snapshot.complete):
+        for need in _known(case):
             if need.importer in changed or _provider(need) in changed:
                 yield need
+
+
+def _known(case: Case) -> Iterator[Need]:
+    snapshot = case.snapshot
+    return case.knowledge.needs(
+        snapshot.packages, lambda package: required_by(package, snapshot.python), complete=snapshot.complete
+    )
 
 
 def _provider(need: Need) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import cached_property
 from pathlib import Path
-from typing import Dict, Iterator, Mapping, Optional, Sequence, Tuple
+from typing import Collection, Dict, Iterator, Mapping, Optional, Sequence, Set, Tuple
 
 from packaging.version import Version
 
@@ -16,7 +16,7 @@ from card_doctor.knowledge.hazards import Hazards
 from card_doctor.knowledge.models import Models, Value
 from card_doctor.knowledge.releases import load_releases
 from card_doctor.knowledge.signatures import Signatures, load_signatures
-from card_doctor.knowledge.takes import Takes
+from card_doctor.knowledge.takes import Declares, Takes
 from card_doctor.knowledge.tasks import load_tasks
 from card_doctor.model import Enforced, Hazard, Need, Package, Release, Task, Unenforced
 
@@ -76,9 +76,13 @@ class Matrices:
         """All that an environment with these distributions can meet; without `installed`, all there are."""
         return self._hazards.among(installed)
 
-    def needs(self, packages: Mapping[str, Package], *, complete: bool) -> Iterator[Need]:
+    def needs(self, packages: Mapping[str, Package], declared: Declares, *, complete: bool) -> Iterator[Need]:
         """What these releases take from each other and do not have, as it was read from their wheels."""
-        return self._takes.needs(packages, self.releases, complete=complete)
+        return self._takes.needs(packages, self.releases, declared, complete=complete)
+
+    def unreached(self, packages: Mapping[str, Package], declared: Declares, also: Collection[str]) -> Set[str]:
+        """What the training loop and `also` surely leave alone, as it was read from the wheels."""
+        return self._takes.unreached(packages, declared, also)
 
     def has_read(self, importer: Package, provider: Optional[Package] = None) -> bool:
         """Was what this release takes (from that one) read from the wheels?"""

@@ -6,7 +6,21 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Callable, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar
+from typing import (
+    Callable,
+    Collection,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Type,
+    TypeVar,
+)
 
 import msgspec
 from packaging.version import InvalidVersion, Version
@@ -15,6 +29,7 @@ from card_doctor.errors import MatrixError
 from card_doctor.model import Need, Package, Release, Step, Take
 
 T = TypeVar("T")
+Declares = Callable[[Package], Collection[str]]  # the distributions that a package requires, without any extra
 
 LOOP = ("torch", "tokenizers", "transformers", "datasets")  # where the training loop starts
 
@@ -33,10 +48,11 @@ class Unasked(msgspec.Struct, frozen=True, array_like=True):
 
 class Read(msgspec.Struct, frozen=True):
     """The releases whose wheels were read: for what they give, and for what they take. Of the latter, `importers` has
-    by release the distributions that it imports where they are there, and `unasked` what it imports although it
-    declares nothing of the kind.
+    by release which of the distributions `sought` it imports where they are there, and `unasked` what it imports
+    although it declares nothing of the kind.
     """
 
+    sought: Tuple[str, ...] = ()
     importers: Dict[str, Dict[str, Tuple[str, ...]]] = {}
     providers: Dict[str, Tuple[str, ...]] = {}
     unasked: Dict[str, Dict[str, Tuple[Unasked, ...]]] = {}
@@ -84,28 +100,47 @@ class Takes:
         version = self._stand_in(importer)
         return None if version is None else self.read.importers[importer.name][version]
 
-    def _reached(self, packages: Mapping[str, Package]) -> FrozenSet[str]:
-        """The distributions that the training loop imports for sure, as far as was read."""
-        todo = [name for name in LOOP if name in packages]
+    def _reached(
+        self, packages: Mapping[str, Package], start: Iterable[str], unread: Callable[[Package], Iterable[str]]
+    ) -> Set[str]:
+        """What is imported from `start` on; `unread` tells what to think of a release that was not read."""
+        todo = [name for name in start if name in packages]
         reached = set(todo)
         while todo:
-            new = set(self._imports(packages[todo.pop()]) or ()) & set(packages) - reached
+            package = packages[todo.pop()]
+            known = self._imports(package)
+            new = set(unread(package) if known is None else known) & set(packages) - reached
             reached |= new
             todo += new
-        return frozenset(reached)
+        return reached
+
+    def unreached(self, packages: Mapping[str, Package], declared: Declares, also: Collection[str]) -> Set[str]:
+        """Those that neither the training loop imports for sure nor `also`, though a release that was not read imported
+        all that it declares.
+        """
+        if any(self._imports(packages[name]) is None for name in LOOP if name in packages):
+            return set()
+        return set(self.read.sought) & set(packages) - self._reached(packages, [*LOOP, *also], declared)
 
     def needs(
-        self, packages: Mapping[str, Package], releases: Callable[[str], Mapping[str, Release]], *, complete: bool
+        self,
+        packages: Mapping[str, Package],
+        releases: Callable[[str], Mapping[str, Release]],
+        declared: Declares,
+        *,
+        complete: bool,
     ) -> Iterator[Need]:
         """What these releases take from each other and do not have, for sure. Of what is not installed at all, in a
-        list that is `complete`, only what they do not ask for first is told.
+        list that is `complete`, only what they do not ask for first is told: what they declare, or should.
         """
-        reached = self._reached(packages)
+        reached = self._reached(packages, LOOP, lambda _: ())
         for asker, unasked in self._unasked(packages) if complete else ():
             if unasked.provider not in packages:
                 take = Take(asker.name, unasked.module, "", ())
                 place = Step(unasked.file, unasked.line)
-                yield _need(take, asker, None, place, loop=asker.name in reached)
+                yield _need(take, asker, unasked.provider, None, place, loop=asker.name in reached)
+        for asker, name, take, place in self._absent(packages, declared) if complete else ():
+            yield _need(take, asker, name, None, place, loop=asker.name in reached)
         for name, provider in packages.items():
             for take in self.of(name):
                 importer = packages.get(take.importer)
@@ -115,7 +150,19 @@ class Takes:
                 newer = _newer(releases(name).get(provider.version), releases(importer.name).get(importer.version))
                 at = _where(take.newer if newer else take.older, read) if read and newer is not None else None
                 if at is not None:
-                    yield _need(take, importer, provider, at, loop=importer.name in reached)
+                    yield _need(take, importer, name, provider.version, at, loop=importer.name in reached)
+
+    def _absent(self, packages: Mapping[str, Package], declared: Declares) -> Iterator[Tuple[Package, str, Take, Step]]:
+        """Where what is declared, and is not there, is imported first."""
+        for importer in packages.values():
+            missing = set(self._imports(importer) or ()) - set(packages)
+            for name in sorted(missing.intersection(declared(importer)) if missing else ()):
+                for take in self.of(name):
+                    read = self._stand_in(importer) if take.importer == importer.name and not take.name else None
+                    place = (_where(take.newer, read) or _where(take.older, read)) if read else None
+                    if place is not None:
+                        yield importer, name, take, place
+                        break
 
 
 def _newer(provider: Optional[Release], importer: Optional[Release]) -> Optional[bool]:
@@ -133,14 +180,14 @@ def _where(files: Mapping[str, List[str]], version: str) -> Optional[Step]:
     return None
 
 
-def _need(take: Take, importer: Package, provider: Optional[Package], at: Step, *, loop: bool) -> Need:
+def _need(take: Take, importer: Package, provider: str, version: Optional[str], at: Step, *, loop: bool) -> Need:
     what = f"cannot import name '{take.name}' from '{take.module}'" if take.name else f"No module named '{take.module}'"
     return Need(
         kind="missing-name" if take.name else "missing-module",
         importer=importer.name,
         importer_version=importer.version,
-        provider=provider.name if provider else None,
-        provider_version=provider.version if provider else None,
+        provider=provider,
+        provider_version=version,
         module=take.module,
         name=take.name,
         at=at,

@@ -17,11 +17,11 @@ class Step(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Need(msgspec.Struct, frozen=True):
-    """One take that fails: `names` of the module `module` that `importer` wants and `provider` (a distribution;
-    None where nothing installed provides the module) does not have. `loop` tells that the standard loop meets
-    it, `sure` that every condition on the way was decided. For a stop that a package enforces, `message` is
-    what it says; where the installed release was compared with another, `wants` is the requirement that would have
-    held.
+    """One take that fails: `names` of the module `module` that `importer` wants and `provider` does not have (a
+    distribution, without a version where it is not installed; None where none is known to provide the module). `loop`
+    tells that the standard loop meets it, `sure` that every condition on the way was decided. For a stop that a
+    package enforces, `message` is what it says; where the installed release was compared with another, `wants` is the
+    requirement that would have held.
     """
 
     kind: Kind

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Literal, Mapping, Optional, Protocol, Tuple
+from typing import Any, Callable, Collection, Dict, Iterator, List, Literal, Mapping, Optional, Protocol, Tuple
 
 import msgspec
 from packaging.version import Version
@@ -141,10 +141,18 @@ class Knowledge(Protocol):
         """Well-known data sets, by every name that cards call them, in lower case."""
         ...
 
-    def needs(self, packages: Mapping[str, Package], *, complete: bool) -> Iterator[Need]:
+    def needs(
+        self, packages: Mapping[str, Package], declared: Callable[[Package], Collection[str]], *, complete: bool
+    ) -> Iterator[Need]:
         """What these releases take from each other and do not have, as it was read from their wheels; `complete` tells
-        that there is nothing beside them.
+        that there is nothing beside them, `declared` the distributions that one requires without any extra.
         """
+        ...
+
+    def unreached(
+        self, packages: Mapping[str, Package], declared: Callable[[Package], Collection[str]], also: Collection[str]
+    ) -> Collection[str]:
+        """What the training loop and `also` surely leave alone, as it was read from the wheels."""
         ...
 
     def has_read(self, importer: Package, provider: Optional[Package] = None) -> bool:
