@@ -456,7 +456,7 @@ def main() -> int:
                 for key in lacks or ():
                     lacking.setdefault(key, []).append(version)
             whole = {key: lacking.get(key, []) for key in wanted if key in lacking or is_root(key)}
-            write(options.to, provider, taken, whole)
+            write(options.to, provider, taken, whole, importers)
             print(f"{provider}: {len(lacking)} of {len(wanted)} names are not in each of {len(tasks)}", file=sys.stderr)
         known = options.to / READ
         before = msgspec.json.decode(known.read_bytes(), type=Read) if known.exists() else Read()
@@ -504,9 +504,16 @@ def imports(seen: Iterable[Seen]) -> Tuple[str, ...]:
 
 
 def write(
-    folder: Path, provider: str, taken: Mapping[Tuple[str, str], Any], lacking: Mapping[Tuple[str, str], List[str]]
+    folder: Path,
+    provider: str,
+    taken: Mapping[Tuple[str, str], Any],
+    lacking: Mapping[Tuple[str, str], List[str]],
+    importers: Collection[str],
 ) -> None:
-    lines: List[Take] = []
+    """What other importers take stays as it was known."""
+    path = folder / f"{provider}.jsonl"
+    known = msgspec.json.Decoder(Take).decode_lines(path.read_bytes()) if path.exists() else []
+    lines = [line for line in known if line.importer not in importers]
     for (module, name), versions in sorted(lacking.items()):
         for importer, releases in sorted(taken[module, name].items()):
             newer: Dict[str, List[str]] = {}
@@ -521,8 +528,9 @@ def write(
             if newer or older:
                 lines.append(Take(importer, module, name, tuple(versions), newer, older))
     if lines:
+        lines.sort(key=lambda line: (line.module, line.name, line.importer))
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{provider}.jsonl").write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+        path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
 
 
 def progress(what: str, done: int, of: int) -> None:
