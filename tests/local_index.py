@@ -84,8 +84,8 @@ class Index(NamedTuple):
 
 
 @contextmanager
-def serve(*files: File, dated: bool = True, password: Optional[str] = None) -> Iterator[Index]:
-    """With a password, it lets in the user `somebody` alone."""
+def serve(*files: File, dated: bool = True, password: Optional[str] = None, ranges: bool = False) -> Iterator[Index]:
+    """With a password, it lets in the user `somebody` alone; with `ranges`, it gives parts of files too."""
     by_project: Dict[str, List[File]] = {}
     for file in files:
         by_project.setdefault(file.project, []).append(file)
@@ -106,6 +106,13 @@ def serve(*files: File, dated: bool = True, password: Optional[str] = None) -> I
                 self.answer(401, b"", "text/plain")
             elif parts[0] == "simple" and parts[-1] in by_project:
                 self.answer(200, *self.page(parts[-1]))
+            elif parts[0] == "files" and parts[-1] in by_name and ranges and "Range" in self.headers:
+                content = by_name[parts[-1]]
+                first, _, last = self.headers["Range"][len("bytes=") :].partition("-")
+                start = int(first) if first else max(0, len(content) - int(last))
+                part = content[start : int(last) + 1 if first and last else None]
+                where = {"Content-Range": f"bytes {start}-{start + len(part) - 1}/{len(content)}"}
+                self.answer(206, part, "application/octet-stream", where)
             elif parts[0] == "files" and parts[-1] in by_name:
                 self.answer(200, by_name[parts[-1]], "application/octet-stream")
             else:
@@ -129,8 +136,10 @@ def serve(*files: File, dated: bool = True, password: Optional[str] = None) -> I
             page = {"meta": {"api-version": "1.1"}, "name": project, "files": described}
             return json.dumps(page).encode(), "application/vnd.pypi.simple.v1+json"
 
-        def answer(self, status: int, body: bytes, kind: str) -> None:
+        def answer(self, status: int, body: bytes, kind: str, headers: Optional[Dict[str, str]] = None) -> None:
             self.send_response(status)
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
             if status == 401:
                 self.send_header("WWW-Authenticate", "Basic")
             self.send_header("Content-Type", kind)

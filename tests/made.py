@@ -9,6 +9,7 @@ from packaging.version import Version
 
 from card_doctor.model import (
     Accelerator,
+    BinarySurface,
     Card,
     Case,
     Enforced,
@@ -59,6 +60,8 @@ class Known(msgspec.Struct, eq=False):  # as the real one, it is itself alone
     told_tasks: Dict[str, Task] = {}
     told_needs: Tuple[Need, ...] = ()
     told_unreached: Tuple[str, ...] = ()
+    told_reached: Tuple[str, ...] = ()
+    told_compiled: Tuple[BinarySurface, ...] = ()
     digest: str = "made"
 
     def unreached(
@@ -70,6 +73,13 @@ class Known(msgspec.Struct, eq=False):  # as the real one, it is itself alone
         self, packages: Mapping[str, Package], declared: Callable[[Package], Collection[str]], *, complete: bool
     ) -> Iterator[Need]:
         return (need for need in self.told_needs if need.importer in packages and need.provider in packages)
+
+    def reached(self, packages: Mapping[str, Package]) -> Collection[str]:
+        return self.told_reached
+
+    def compiled_for(self, package: Package, python: Optional[Python]) -> Optional[Tuple[BinarySurface, ...]]:
+        told = [one for one in self.told_compiled if one.distribution == package.name]
+        return tuple(one for one in told if one.version == package.version) if told else None
 
     def has_read(self, importer: Package, provider: Optional[Package] = None) -> bool:
         return any(need.importer == importer.name for need in self.told_needs)

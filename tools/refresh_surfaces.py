@@ -30,8 +30,9 @@ import shutil
 import sys
 import zipfile
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Collection, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Any, Collection, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 import msgspec
 import packaging
@@ -309,6 +310,18 @@ def beside(knowledge: Matrices, release: Release, when: str) -> Dict[str, str]:
 _WORK: Path
 
 
+@contextmanager
+def laid_out(name: str, version: str) -> Iterator[Tuple[Wheel, Matrices, Release, Python]]:
+    """A release's wheel, what is known beside it, and a Python of its day."""
+    with PyPISimple(index_url()) as index:
+        knowledge = Matrices()
+        release = knowledge.releases(name)[version]
+        wheel = Wheel(index, name, version, _WORK)
+        wheel.lay_out()
+        yield wheel, knowledge, release, this_python("3.9" if release.date < "2024-06-01" else "3.11")
+        shutil.rmtree(wheel.folder)
+
+
 def read_takes(job: Tuple[str, str]) -> Tuple[str, str, Optional[Dict[str, List[Seen]]]]:
     """Of one release of an importer: what it takes, by when it was."""
     name, version = job
@@ -316,19 +329,13 @@ def read_takes(job: Tuple[str, str]) -> Tuple[str, str, Optional[Dict[str, List[
     if kept.exists():
         return name, version, msgspec.json.decode(kept.read_bytes(), type=Dict[str, List[Seen]])
     try:
-        with PyPISimple(index_url()) as index:
-            knowledge = Matrices()
-            release = knowledge.releases(name)[version]
-            wheel = Wheel(index, name, version, _WORK)
-            wheel.lay_out()
-            python = this_python("3.9" if release.date < "2024-06-01" else "3.11")
+        with laid_out(name, version) as (wheel, knowledge, release, python):
             found: Dict[str, List[Seen]] = {}
             parsed: Dict[Any, Any] = {}
             for when in ("day", "newest", "oldest"):
                 snapshot = snapshot_of(wheel, beside(knowledge, release, when), python)
                 read = walking.with_deep_stack(lambda s=snapshot: Reading(s, wheel, parsed).takes(ENTRIES[name]))
                 found[when] = list(read.values())
-            shutil.rmtree(wheel.folder)
     except (*UNREADABLE, RecursionError) as error:
         tell(f"{name} {version}", error)
         return name, version, None
@@ -345,16 +352,10 @@ def read_unasked(job: Tuple[str, str]) -> Tuple[str, str, Optional[List[Unasked]
         return name, version, msgspec.json.decode(kept.read_bytes(), type=List[Unasked])
     absent = [module for module, provider in MODULES.items() if provider in UNDECLARED]
     try:
-        with PyPISimple(index_url()) as index:
-            knowledge = Matrices()
-            release = knowledge.releases(name)[version]
-            wheel = Wheel(index, name, version, _WORK)
-            wheel.lay_out()
-            python = this_python("3.9" if release.date < "2024-06-01" else "3.11")
+        with laid_out(name, version) as (wheel, knowledge, release, python):
             others = {one: at for one, at in beside(knowledge, release, "day").items() if one not in UNDECLARED}
             reading = Reading(snapshot_of(wheel, others, python), wheel, absent=absent)
             found = walking.with_deep_stack(lambda: reading.misses(ENTRIES[name]))
-            shutil.rmtree(wheel.folder)
     except (*UNREADABLE, RecursionError) as error:
         tell(f"{name} {version}", error)
         return name, version, None
@@ -371,12 +372,7 @@ def read_lacks(job: Tuple[str, str, List[Tuple[str, str]]]) -> Tuple[str, str, O
     new = [pair for pair in wanted if " ".join(pair) not in asked]
     if new:
         try:
-            with PyPISimple(index_url()) as index:
-                knowledge = Matrices()
-                release = knowledge.releases(name)[version]
-                wheel = Wheel(index, name, version, _WORK)
-                wheel.lay_out()
-                python = this_python("3.9" if release.date < "2024-06-01" else "3.11")
+            with laid_out(name, version) as (wheel, knowledge, release, python):
                 snapshot = snapshot_of(wheel, beside(knowledge, release, "day"), python)
                 lacking = walking.with_deep_stack(lambda: Reading(snapshot, wheel).lacks(new))
         except (*UNREADABLE, RecursionError) as error:

@@ -119,6 +119,88 @@ def test_files_that_do_not_tell_their_oldest_numpy_do_not_speak_for_it():
     assert (finding.breaks, finding.needs) == ("yes", ">=1.20,<2")
 
 
+# --- numpy, where the files are not at hand ------------------------------------------------------------------------
+
+
+def of_wheels(*told: BinarySurface, installed, reached=(), **facts: Any):
+    """What the wheels say of these packages, in an environment that is known from a file."""
+    known = Known(told_compiled=told, told_reached=tuple(reached))
+    here = case(*(package(name, version) for name, version in installed.items()), known=known, **facts)
+    return list(checks.numpy_abi(here))
+
+
+WHEEL = BinarySurface("torch", "1.9.1", numpy=(NumpyApi(1, "1.16", ""),))
+FROM_FILE = {"source": "pip-inspect"}
+
+
+def test_the_wheels_of_a_release_speak_for_it_with_the_same_words():
+    (finding,) = of_wheels(WHEEL, installed={"torch": "1.9.1", "numpy": "2.0.2"}, **FROM_FILE)
+    (live,) = numpy_abi("2.0.2", TORCH)
+    assert finding == msgspec.structs.replace(live, details=finding.details)
+    assert finding.breaks == "yes"
+    assert finding.details == (
+        "files in the wheels of torch 1.9.1 were compiled with the headers of NumPy 1, for 1.16 or newer",
+    )
+    assert of_wheels(WHEEL, installed={"torch": "1.9.1", "numpy": "1.26.4"}, **FROM_FILE) == []
+
+
+@pytest.mark.parametrize(("reached", "breaks"), [((), "no"), (("a",), "yes")])
+def test_what_training_does_not_import_breaks_nothing(reached, breaks):
+    told = BinarySurface("a", "1", numpy=WHEEL.numpy)
+    (finding,) = of_wheels(told, installed={"a": "1", "numpy": "2.0.2"}, reached=reached, **FROM_FILE)
+    assert finding.breaks == breaks
+
+
+def test_every_release_of_datasets_imports_pandas():
+    told = BinarySurface("pandas", "1.5.3", numpy=WHEEL.numpy)
+    (finding,) = of_wheels(told, installed={"pandas": "1.5.3", "datasets": "9", "numpy": "2.0.2"}, **FROM_FILE)
+    assert finding.breaks == "yes"
+
+
+def test_a_release_that_is_not_known_is_unknown_where_training_imports_it():
+    with pytest.raises(Unknown, match=r"which NumPy torch 3\.0 was compiled for"):
+        of_wheels(WHEEL, installed={"torch": "3.0", "numpy": "2.0.2"}, **FROM_FILE)
+    told = BinarySurface("a", "1", numpy=WHEEL.numpy)
+    assert of_wheels(WHEEL, told, installed={"torch": "1.9.1", "a": "2", "numpy": "1.26.4"}, **FROM_FILE) == []
+
+
+def test_where_the_python_is_not_known_all_wheels_have_to_say_it():
+    both = (WHEEL, BinarySurface("torch", "1.9.1", numpy=(NumpyApi(2, "1.20", ""),)))
+    installed = {"torch": "1.9.1", "numpy": "2.0.2"}
+    assert of_wheels(*both, installed=installed, python=None, **FROM_FILE) == []
+    (finding,) = of_wheels(WHEEL, WHEEL, installed=installed, python=None, **FROM_FILE)
+    assert finding.breaks == "yes"
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"source": "conda"},
+        {"source": "pip-inspect", "platform": Platform("Darwin", "arm64")},
+        {"source": "pip-inspect", "platform": Platform("Linux", "aarch64", ("glibc", "2.36"))},
+    ],
+)
+def test_what_did_not_come_from_wheels_for_linux_is_not_judged_by_them(facts):
+    with pytest.raises(NotApplicable):
+        of_wheels(WHEEL, installed={"torch": "1.9.1", "numpy": "2.0.2"}, **facts)
+
+
+def test_what_was_built_here_is_not_judged_by_a_wheel():
+    known = Known(told_compiled=(WHEEL,))
+    built = msgspec.structs.replace(package("torch", "1.9.1"), editable=True)
+    with pytest.raises(Unknown):
+        list(checks.numpy_abi(case(built, package("numpy", "2.0.2"), known=known, **FROM_FILE)))
+
+
+def test_what_was_read_itself_needs_no_wheel_and_what_is_planned_beside_it_does():
+    read = {"torch": BinarySurface("torch", "2.3.0"), "numpy": BinarySurface("numpy", "2.0.2")}
+    binaries = Binaries(read, None, frozenset({"torch"}))
+    known = Known(told_compiled=(WHEEL, BinarySurface("torch", "2.3.0", numpy=WHEEL.numpy)))
+    for version, found in (("2.3.0", 0), ("1.9.1", 1)):
+        here = case(package("torch", version), package("numpy", "2.0.2"), known=known)
+        assert len(list(checks.numpy_abi(msgspec.structs.replace(here, binaries=binaries)))) == found
+
+
 def test_one_finding_for_each_that_can_not_use_it():
     pandas = BinarySurface("pandas", "1.5.3", numpy=(NumpyApi(1, "1.20", "pandas/_libs/lib.so", 32),))
     assert [finding.message.split()[0] for finding in numpy_abi("2.0.2", TORCH, pandas)] == ["torch", "pandas"]
@@ -371,6 +453,9 @@ def test_what_it_says_is_what_an_import_does(python39, requirement, module, brea
         python = python39(requirement, f"numpy=={numpy}")
         imported = subprocess.run([python, "-W", "ignore", "-c", f"import {module}"], capture_output=True, check=False)
         here = read_interpreter(python)
-        found = {one.importer.name for one in checks.numpy_misfits(here, read_binaries(here).surfaces)}
+        found = {
+            one.importer.name
+            for one in checks.numpy_misfits(here, {name: (one,) for name, one in read_binaries(here).surfaces.items()})
+        }
         assert (imported.returncode != 0) == breaks, imported.stderr.decode()[-300:]
         assert (name in found) == breaks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Iterator, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from packaging.version import Version
 
@@ -22,6 +22,7 @@ from card_doctor.model import (
     Python,
     Remedy,
     Snapshot,
+    Unknown,
 )
 
 # What the standard loop imports where that was not followed: torch by itself, the others through datasets.
@@ -57,13 +58,16 @@ def numpy_abi(case: Case) -> Iterator[Finding]:
 
     Its compiled files say so themselves: they hold the message for a NumPy that they can't use. What was compiled
     with the headers of NumPy 1 refuses NumPy 2; what was compiled with those of NumPy 2 runs on NumPy 1 too, back
-    to the release that the message names. Nothing is loaded, and the distribution need not be known.
+    to the release that the message names. Nothing is loaded, and the distribution need not be known. Where the files
+    are not at hand, the wheels of its release speak for them.
 
     Example: torch 1.9.1 was compiled for NumPy 1 and cannot use numpy 2.0.2.
     Remedy: a numpy that all of them can use.
     """
-    binaries = case.needs_binaries()
-    for misfit in numpy_misfits(case.snapshot, binaries.surfaces):
+    surfaces, unknown = _compiled_for(case)
+    if not surfaces and not unknown:
+        case.needs_binaries()
+    for misfit in numpy_misfits(case.snapshot, surfaces):
         importer, needs = misfit.importer, misfit.needs[0]
         numpy = case.snapshot.packages["numpy"].version
         what = "NumPy 1" if needs == "<2" else f"NumPy {needs.partition(',')[0][2:]} or newer"
@@ -82,6 +86,33 @@ def numpy_abi(case: Case) -> Iterator[Finding]:
             evidence=_NUMPY_EVIDENCE,
             remedies=(Remedy("pin", f"numpy{needs}"),),
         )
+    if unknown and "numpy" in case.snapshot.packages:
+        raise Unknown(f"which NumPy {' and '.join(unknown)} {'was' if len(unknown) == 1 else 'were'} compiled for")
+
+
+def _compiled_for(case: Case) -> Tuple[Dict[str, Tuple[BinarySurface, ...]], List[str]]:
+    """By distribution, what its installed files say; where these are not at hand, what the wheels of its release are
+    known to say. And what is not known of those that training imports.
+    """
+    binaries, snapshot = case.binaries, case.snapshot
+    surfaces: Dict[str, Tuple[BinarySurface, ...]] = {}
+    if binaries is not None:
+        surfaces.update((package.name, (surface,)) for package, surface in _installed(snapshot, binaries.surfaces))
+    unknown: List[str] = []
+    for name, package in snapshot.packages.items() if _from_wheels(snapshot) else ():
+        told = case.knowledge.compiled_for(package, snapshot.python) if name not in surfaces else None
+        if told and not package.editable:
+            surfaces[name] = told
+        elif told is not None and _is_imported(case, name):
+            unknown.append(f"{name} {package.version}")
+    return surfaces, unknown
+
+
+def _from_wheels(snapshot: Snapshot) -> bool:
+    """Are these the wheels whose files were read, as far as is known?"""
+    platform = snapshot.platform
+    on_linux = platform is None or (platform.system, platform.machine) == ("Linux", "x86_64")
+    return on_linux and snapshot.source != "conda"
 
 
 def numpy_range(surface: BinarySurface) -> str:
@@ -91,20 +122,31 @@ def numpy_range(surface: BinarySurface) -> str:
     return ",".join([*parts, "<2"] if any(api.major == 1 for api in surface.numpy) else parts)
 
 
-def numpy_misfits(snapshot: Snapshot, surfaces: Mapping[str, BinarySurface]) -> Iterator[Misfit]:
-    """The distributions that were compiled for another NumPy than the installed one."""
+def numpy_misfits(snapshot: Snapshot, surfaces: Mapping[str, Sequence[BinarySurface]]) -> Iterator[Misfit]:
+    """The distributions that were compiled for another NumPy than the installed one: in each of the ways that they may
+    have been compiled.
+    """
     numpy = snapshot.packages.get("numpy")
     installed = readable(numpy.version) if numpy else None
-    if numpy is None or installed is None:
+    if installed is None:
         return
-    for importer, surface in _installed(snapshot, surfaces):
-        wrong = [api for api in surface.numpy if not _runs_on(api, installed)]
-        told = [api for api in surface.numpy if api in wrong or api.since]
-        concerned, all_files = (sum(api.count for api in apis) for apis in (wrong, told))
-        # A single module may be for what newer releases add, and be imported only there (h5py 3.14: one of 25).
-        if importer is not numpy and concerned * 2 > all_files:
-            needs = "<2" if installed.major > 1 and wrong[0].major == 1 else numpy_range(surface)
-            yield Misfit(importer, (needs,), tuple(map(_says, wrong)), every=concerned == all_files)
+    for name, ways in surfaces.items():
+        if name != "numpy":
+            misfits = [_numpy_misfit(snapshot.packages[name], surface, installed) for surface in ways]
+            if all(misfits):
+                yield from filter(None, misfits[:1])
+
+
+def _numpy_misfit(importer: Package, surface: BinarySurface, installed: Version) -> Optional[Misfit]:
+    wrong = [api for api in surface.numpy if not _runs_on(api, installed)]
+    told = [api for api in surface.numpy if api in wrong or api.since]
+    concerned, all_files = (sum(api.count for api in apis) for apis in (wrong, told))
+    # A single module may be for what newer releases add, and be imported only there (h5py 3.14: one of 25).
+    if concerned * 2 <= all_files:
+        return None
+    needs = "<2" if installed.major > 1 and wrong[0].major == 1 else numpy_range(surface)
+    details = tuple(_says(importer, api) for api in wrong)
+    return Misfit(importer, (needs,), details, every=concerned == all_files)
 
 
 def _runs_on(api: NumpyApi, installed: Version) -> bool:
@@ -113,10 +155,11 @@ def _runs_on(api: NumpyApi, installed: Version) -> bool:
     return api.since is None or installed.release[:2] >= Version(api.since).release
 
 
-def _says(api: NumpyApi) -> str:
+def _says(importer: Package, api: NumpyApi) -> str:
     others = f" (and {api.count - 1} more)" if api.count > 1 else ""
     oldest = f", for {api.since} or newer" if api.since else ""
-    return f"{api.file}{others} was compiled with the headers of NumPy {api.major}{oldest}"
+    file = f"{api.file}{others} was" if api.file else f"files in the wheels of {importer.name} {importer.version} were"
+    return f"{file} compiled with the headers of NumPy {api.major}{oldest}"
 
 
 @check("packages/python-abi", severity="error")
@@ -355,18 +398,26 @@ def _installed(snapshot: Snapshot, surfaces: Mapping[str, BinarySurface]) -> Ite
             yield package, surface
 
 
-def _breaks(case: Case, binaries: Binaries, misfit: Misfit) -> Breaks:
-    reached = binaries.reached
-    if reached is None:
-        loop = {name for by, names in _STANDARD.items() if by in case.snapshot.packages for name in names}
-        return "yes" if misfit.every and misfit.importer.name in loop else "maybe"
-    if misfit.importer.name not in reached:
+def _is_imported(case: Case, name: str) -> Optional[bool]:
+    """Does training import that distribution for sure? None where it is not known what it imports."""
+    binaries, packages = case.binaries, case.snapshot.packages
+    standard = {one for by, names in _STANDARD.items() if by in packages for one in names}
+    if binaries is None:
+        return name in standard or name in case.knowledge.reached(packages)
+    if binaries.reached is None:
+        return True if name in standard else None
+    return name in binaries.reached
+
+
+def _breaks(case: Case, misfit: Misfit) -> Breaks:
+    imported = _is_imported(case, misfit.importer.name)
+    if imported is False:
         return "no"
-    return "yes" if misfit.every else "maybe"
+    return "yes" if imported and misfit.every else "maybe"
 
 
 def _finding(check_id: str, case: Case, misfit: Misfit, **facts: Any) -> Finding:
-    breaks = _breaks(case, case.needs_binaries(), misfit)
+    breaks = _breaks(case, misfit)
     return Finding(
         id=check_id,
         severity="error" if breaks == "yes" else "warning",

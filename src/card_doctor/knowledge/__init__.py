@@ -14,11 +14,12 @@ from card_doctor.knowledge.files import shipped
 from card_doctor.knowledge.hardware import Hardware, load_hardware
 from card_doctor.knowledge.hazards import Hazards
 from card_doctor.knowledge.models import Models, Value
+from card_doctor.knowledge.numpy_abi import NumpyAbi
 from card_doctor.knowledge.releases import load_releases
 from card_doctor.knowledge.signatures import Signatures, load_signatures
 from card_doctor.knowledge.takes import Declares, Takes
 from card_doctor.knowledge.tasks import load_tasks
-from card_doctor.model import Enforced, Hazard, Need, Package, Release, Task, Unenforced
+from card_doctor.model import BinarySurface, Enforced, Hazard, Need, Package, Python, Release, Task, Unenforced
 
 __all__ = ["Matrices"]
 
@@ -88,9 +89,23 @@ class Matrices:
         """Was what this release takes (from that one) read from the wheels?"""
         return self._takes.has_read(importer, provider)
 
+    def reached(self, packages: Mapping[str, Package]) -> Set[str]:
+        """What the training loop imports for sure, as far as it was read from the wheels."""
+        return self._takes.reached(packages)
+
     @cached_property
     def _takes(self) -> Takes:
         return Takes(self.directories)
+
+    def compiled_for(self, package: Package, python: Optional[Python]) -> Optional[Tuple[BinarySurface, ...]]:
+        """Which NumPy the wheels of that release for Linux x86_64 were compiled for (on that Python, else on each).
+        Empty for a release that is not known; None where nothing is known of the distribution.
+        """
+        return self._numpy_abi.of(package, python)
+
+    @cached_property
+    def _numpy_abi(self) -> NumpyAbi:
+        return NumpyAbi(self.directories[0])
 
     def enforced(self) -> Tuple[Enforced, ...]:
         return self._hazards.enforced

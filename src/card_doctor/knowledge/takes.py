@@ -100,6 +100,10 @@ class Takes:
         version = self._stand_in(importer)
         return None if version is None else self.read.importers[importer.name][version]
 
+    def reached(self, packages: Mapping[str, Package]) -> Set[str]:
+        """The distributions that the training loop imports for sure, as far as was read."""
+        return self._reached(packages, LOOP, lambda _: ())
+
     def _reached(
         self, packages: Mapping[str, Package], start: Iterable[str], unread: Callable[[Package], Iterable[str]]
     ) -> Set[str]:
@@ -133,7 +137,7 @@ class Takes:
         """What these releases take from each other and do not have, for sure. Of what is not installed at all, in a
         list that is `complete`, only what they do not ask for first is told: what they declare, or should.
         """
-        reached = self._reached(packages, LOOP, lambda _: ())
+        reached = self.reached(packages)
         for asker, unasked in self._unasked(packages) if complete else ():
             if unasked.provider not in packages:
                 take = Take(asker.name, unasked.module, "", ())

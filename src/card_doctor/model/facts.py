@@ -7,9 +7,10 @@ from typing import Any, Callable, Collection, Dict, Iterator, List, Literal, Map
 import msgspec
 from packaging.version import Version
 
+from card_doctor.model.binary import BinarySurface
 from card_doctor.model.data import Task
 from card_doctor.model.derived import Need
-from card_doctor.model.snapshot import Package
+from card_doctor.model.snapshot import Package, Python
 
 
 class Build(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -153,6 +154,16 @@ class Knowledge(Protocol):
         self, packages: Mapping[str, Package], declared: Callable[[Package], Collection[str]], also: Collection[str]
     ) -> Collection[str]:
         """What the training loop and `also` surely leave alone, as it was read from the wheels."""
+        ...
+
+    def reached(self, packages: Mapping[str, Package]) -> Collection[str]:
+        """What the training loop imports for sure, as far as it was read from the wheels."""
+        ...
+
+    def compiled_for(self, package: Package, python: Optional[Python]) -> Optional[Tuple[BinarySurface, ...]]:
+        """Which NumPy the wheels of that release for Linux x86_64 were compiled for (on that Python, else on each).
+        Empty for a release that is not known; None where nothing is known of the distribution.
+        """
         ...
 
     def has_read(self, importer: Package, provider: Optional[Package] = None) -> bool:
