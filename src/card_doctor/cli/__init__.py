@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import NoReturn
 
-from card_doctor.cli.program import run
+# Before anything else is imported: to look for garbage every 700 objects, in what is only just being made, takes a
+# short command a fifteenth of its time; a long one still gets rid of its own.
+gc.set_threshold(50_000, 20, 20)
+
+from card_doctor.cli.program import run  # noqa: E402
 
 __all__ = ["main", "run"]
 

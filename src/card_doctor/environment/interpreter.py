@@ -89,19 +89,23 @@ def no_answer(executable: str, code: int, said: List[str]) -> EnvironmentReadErr
     )
 
 
-def version_of(executable: str) -> Optional[Tuple[int, ...]]:
-    """Like (3, 9, 18), as `PYTHON -V` says it; None where that is no Python."""
+def version_of(executable: str, *, supervised: bool = True) -> Optional[Tuple[int, ...]]:
+    """Like (3, 9, 18), as `PYTHON -V` says it; None where that is no Python. An interpreter itself, not a script that
+    stands before it, can do without a supervisor.
+    """
     try:
-        _, said = _run([executable, "-V"], VERSION_TIMEOUT, with_output=True)
+        _, said = _run([executable, "-V"], VERSION_TIMEOUT, with_output=True, supervised=supervised)
     except EnvironmentReadError:
         return None
     version = re.search(rb"^Python (\d+(?:\.\d+)+)", said, re.MULTILINE)
     return tuple(map(int, version[1].split(b"."))) if version else None
 
 
-def _run(command: List[str], timeout: float, *, with_output: bool = False) -> Tuple[Optional[int], bytes]:
+def _run(
+    command: List[str], timeout: float, *, with_output: bool = False, supervised: bool = True
+) -> Tuple[Optional[int], bytes]:
     try:
-        return run(command, timeout, with_output=with_output)
+        return run(command, timeout, with_output=with_output, supervised=supervised)
     except OSError as error:
         raise cannot_start(command[0], error) from error
 

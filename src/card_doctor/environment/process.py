@@ -20,7 +20,9 @@ ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 FRAMES = (" ", "\t", "Current thread ", "Thread 0x", "<no Python frame>", "Extension modules: ")
 
 
-def run(command: List[str], timeout: float, *, with_output: bool = False) -> Tuple[Optional[int], bytes]:
+def run(
+    command: List[str], timeout: float, *, with_output: bool = False, supervised: bool = True
+) -> Tuple[Optional[int], bytes]:
     """Exit code (None: it was killed at the time limit, in seconds; negative: by that signal) and the end of stderr,
     and of stdout where asked for. OSError where it can't be started.
     """
@@ -28,7 +30,8 @@ def run(command: List[str], timeout: float, *, with_output: bool = False) -> Tup
     from threading import Thread  # noqa: PLC0415
 
     deadline = time.monotonic() + timeout
-    process = start(command, stdout=PIPE if with_output else DEVNULL, stderr=STDOUT if with_output else PIPE)
+    streams = {"stdout": PIPE if with_output else DEVNULL, "stderr": STDOUT if with_output else PIPE}
+    process = start(command, supervised=supervised, **streams)
     said = bytearray()
     listener = Thread(target=keep_tail, args=(process.stdout if with_output else process.stderr, said), daemon=True)
     try:
@@ -45,13 +48,14 @@ def run(command: List[str], timeout: float, *, with_output: bool = False) -> Tup
     return code, bytes(said)
 
 
-def start(command: List[str], **streams: Any) -> Popen[bytes]:
+def start(command: List[str], *, supervised: bool = True, **streams: Any) -> Popen[bytes]:
     """`command` in a session of its own; on Linux under a supervisor, whose standard input is its life line: it ends
-    the program when that closes, be it that we were killed.
+    the program when that closes, be it that we were killed. It costs the start of a Python: what soon ends by itself,
+    and starts nothing that stays, needs none.
     """
     from subprocess import DEVNULL, PIPE, Popen  # noqa: PLC0415
 
-    if sys.platform != "linux":
+    if not supervised or sys.platform != "linux":
         return Popen(command, stdin=DEVNULL, start_new_session=True, **streams)
     told, errors = os.pipe()
     supervised = [sys.executable, "-I", "-S", str(SUPERVISOR), str(errors), *command]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from pathlib import Path
 from typing import Collection, Dict, Iterator, Mapping, Optional, Sequence, Set, Tuple
@@ -57,6 +56,8 @@ class Matrices:
         bytes; what a script generates is megabytes and counts with its size, which every new release changes; a card
         stands in its report itself. JSON is TOML again, made for the wheel, and does not count.
         """
+        import hashlib  # noqa: PLC0415  it loads a library of ciphers, and a plan has no digest
+
         digest = hashlib.blake2b(digest_size=6)
         for directory in self.directories:
             files = (*directory.glob("*.toml"), *directory.glob("*/*"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import msgspec
 from packaging.specifiers import SpecifierSet
@@ -34,7 +34,8 @@ MOST = 400  # steps of looking ahead; real sets take a few dozen
 
 class Site(msgspec.Struct, frozen=True):
     """Everything but the Python: where, for which card, by whose judgement. Known of it so far: `against`, what was
-    found of each torch on this machine, and `finals`, the final releases of each distribution, the newest first.
+    found of each torch on this machine; `finals`, the final releases of each distribution, the newest first; and
+    `judged`, what was found of each set of releases for a Python.
     """
 
     card: Card
@@ -45,6 +46,7 @@ class Site(msgspec.Struct, frozen=True):
     policy: Policy
     against: Dict[str, Optional[Finding]] = msgspec.field(default_factory=dict)
     finals: Dict[str, List[Release]] = msgspec.field(default_factory=dict)
+    judged: Dict[Tuple[object, ...], Sequence[Finding]] = msgspec.field(default_factory=dict)
 
 
 class Ground:
@@ -153,17 +155,23 @@ class Ground:
 
     def problems(self, versions: Mapping[str, str], *, complete: bool) -> List[Finding]:
         """What breaks, or may break, an environment of these releases (`complete`: and of no others)."""
-        return self.problems_of(self._packages(versions), complete=complete)
+        return _breaking(self._judged(versions, complete=complete))
 
-    def problems_of(self, packages: Dict[str, Package], *, complete: bool = True) -> List[Finding]:
-        """The same of packages as they are described."""
-        found = self.site.judge(self._case(packages, complete=complete))
-        return [one for one in found if one.family in DECISIVE and one.breaks != "no"]
+    def problems_of(self, packages: Dict[str, Package]) -> List[Finding]:
+        """The same of all packages of an environment, as they are described."""
+        return _breaking(self.site.judge(self._case(packages, complete=True)))
 
     def remaining(self, versions: Mapping[str, str]) -> List[Finding]:
         """What is left to say of the planned set on this machine."""
-        found = self.site.judge(self._case(self._packages(versions), complete=True))
+        found = self._judged(versions, complete=True)
         return [one for one in found if one.family in DECISIVE and one.severity != "note"]
+
+    def _judged(self, versions: Mapping[str, str], *, complete: bool) -> Sequence[Finding]:
+        judged = self.site.judged
+        key = (self.interpreter.version, complete, frozenset(versions.items()))
+        if key not in judged:
+            judged[key] = self.site.judge(self._case(self._packages(versions), complete=complete))
+        return judged[key]
 
     def _packages(self, versions: Mapping[str, str]) -> Dict[str, Package]:
         return {name: self.package(name, version) for name, version in versions.items()}
@@ -247,6 +255,10 @@ class Ground:
                 continue
             if specifier.contains(parsed(release.version)) and self.installable(release):
                 yield release
+
+
+def _breaking(found: Sequence[Finding]) -> List[Finding]:
+    return [one for one in found if one.family in DECISIVE and one.breaks != "no"]
 
 
 def _spelled(minors: Sequence[int]) -> str:

@@ -5,7 +5,6 @@ What the user set for uv itself wins. pip asks all of its indexes and takes the 
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 import sys
@@ -90,7 +89,9 @@ def pip_settings(environ: Mapping[str, str]) -> Dict[str, str]:
     (https://pip.pypa.io/en/stable/topics/configuration/). What can't be read says nothing.
     """
     settings: Dict[str, str] = {}
-    for path in pip_files(environ):
+    for path in filter(os.path.exists, pip_files(environ)):
+        import configparser  # noqa: PLC0415  few have such a file
+
         parser = configparser.RawConfigParser()
         try:
             parser.read(path, encoding="utf-8")

@@ -8,7 +8,7 @@ import re
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Iterator, List, NamedTuple, Optional, Sequence
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from card_doctor.environment.choose import installed, interpreter_in, named, on_path_as
 from card_doctor.environment.interpreter import version_of
@@ -66,19 +66,20 @@ def find(minor: int) -> Optional[Interpreter]:
     """The first of that minor: the running one, pyenv's and uv's, PATH's, conda's."""
     if sys.version_info[:2] == (3, minor) and sys.implementation.name == "cpython":
         return Interpreter(".".join(map(str, sys.version_info[:3])), sys.executable)
-    for path in _candidates(minor):
-        version = version_of(str(path))
+    for path, is_script in _candidates(minor):
+        version = version_of(str(path), supervised=is_script)
         if version is not None and version[:2] == (3, minor):
             return Interpreter(".".join(map(str, version)), str(path))
     return None
 
 
-def _candidates(minor: int) -> Iterator[Path]:
-    yield from installed((3, minor))
-    yield from on_path_as((3, minor))
-    yield from _of_conda(minor)
+def _candidates(minor: int) -> Iterator[Tuple[Path, bool]]:
+    """And whether it may be a script that stands before one: PATH holds such, as pyenv's."""
+    yield from ((path, False) for path in installed((3, minor)))
+    yield from ((path, True) for path in on_path_as((3, minor)))
+    yield from ((path, False) for path in _of_conda(minor))
     if os.name == "nt":
-        yield from _of_launcher(minor)
+        yield from ((path, False) for path in _of_launcher(minor))
 
 
 def _of_conda(minor: int) -> Iterator[Path]:

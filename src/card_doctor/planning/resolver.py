@@ -121,7 +121,8 @@ class Resolver:
                 path = Path(folder, "pylock.toml")
                 path.write_text(preferred, encoding="utf-8")
                 arguments += ["--output-file", str(path)]
-            said = self._uv.ask(arguments, limit=None if wheels_only else BUILDS)
+            builds = not wheels_only or bool(question.built)  # what soon ends by itself needs no supervisor
+            said = self._uv.ask(arguments, supervised=builds, limit=None if wheels_only else BUILDS)
             written = Path(folder, "pylock.toml").read_text("utf-8") if preferred and said.code == 0 else said.out
         if said.code == 0:
             return read_answer(written)

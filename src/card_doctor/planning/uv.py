@@ -50,16 +50,23 @@ class Uv:
     def version(self) -> str:
         return ".".join(map(str, self._read_version()))
 
-    def ask(self, arguments: Sequence[str], *, indexed: bool = True, limit: Optional[float] = None) -> Said:
-        """Run `uv ARGUMENTS`, for at most `limit` seconds; it ends when we do, killed or not. It works in the root
-        folder, where no uv.toml of somebody else's lies about.
+    def ask(
+        self,
+        arguments: Sequence[str],
+        *,
+        indexed: bool = True,
+        supervised: bool = True,
+        limit: Optional[float] = None,
+    ) -> Said:
+        """Run `uv ARGUMENTS`, for at most `limit` seconds; `supervised`, it ends when we do, killed or not. It works in
+        the root folder, where no uv.toml of somebody else's lies about.
         """
         command = [self.path, *arguments]
         if indexed:
             command += ["--offline"] * self.offline + ["--no-index"] * self._indexless
         root = Path(self.path).anchor or os.sep
         try:
-            process = start(command, stdout=PIPE, stderr=PIPE, env=self._environment, cwd=root)
+            process = start(command, supervised=supervised, stdout=PIPE, stderr=PIPE, env=self._environment, cwd=root)
         except OSError as error:
             raise ResolverError(f"{self.path} can't be started: {error.strerror or error}", "reinstall uv") from None
         said: Dict[str, bytes] = {}
