@@ -9,7 +9,7 @@ from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
 import msgspec
 
 from card_doctor import __version__
-from card_doctor.checks import answers, engine, versions
+from card_doctor.checks import engine, versions
 from card_doctor.checks.registry import CheckInfo, all_checks
 from card_doctor.checks.requirements import readable
 from card_doctor.errors import CardError, UsageError
@@ -235,6 +235,8 @@ def judge(case: Case, checks: Sequence[CheckInfo], kept: Optional[Kept] = None) 
     """Run the checks, weigh what they found, and join the remedies. `kept` is of other cards, judged by these checks
     in this environment under this policy.
     """
+    from card_doctor.checks import answers  # noqa: PLC0415  a plan judges without it
+
     kept = kept or Kept()
     found, results = engine.run(checks, case, kept.found)
     rows = versions.rows(case)

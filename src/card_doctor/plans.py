@@ -9,13 +9,12 @@ import msgspec
 
 from card_doctor import checkup
 from card_doctor.checks import engine
-from card_doctor.checks.registry import all_checks
+from card_doctor.checks.registry import all_checks, decisive_checks
 from card_doctor.checkup import machines, with_precision
 from card_doctor.environment.choose import VERSION
 from card_doctor.errors import EnvironmentReadError, UsageError
 from card_doctor.knowledge import Matrices
 from card_doctor.model import Card, Case, Finding, Machine, Plan, Platform, Policy, Proof, Snapshot, Unknown, Wall
-from card_doctor.model.report import DECISIVE
 from card_doctor.planning.ground import Ground, Site
 from card_doctor.planning.interpreters import Interpreter, asked_for
 from card_doctor.planning.planner import Planner
@@ -126,7 +125,7 @@ def plan_near(card: Card, wish: Wish, knowledge: Matrices, snapshot: Snapshot, s
 
 
 def _judge(policy: Policy) -> Callable[[Case], Tuple[Finding, ...]]:
-    checks = [check for check in all_checks() if check.family in DECISIVE]
+    checks = decisive_checks()
 
     def judge(case: Case) -> Tuple[Finding, ...]:
         return engine.split_ignored(engine.run(checks, case)[0], policy.ignore)[0]

@@ -8,11 +8,10 @@ import msgspec
 import pytest
 
 from card_doctor.checks import engine
-from card_doctor.checks.registry import all_checks
+from card_doctor.checks.registry import decisive_checks
 from card_doctor.errors import CardError
 from card_doctor.knowledge import Matrices
 from card_doctor.model import Accelerator, Machine, Policy, Release
-from card_doctor.model.report import DECISIVE
 from card_doctor.planning.ground import Site
 from card_doctor.planning.interpreters import Interpreter
 from card_doctor.planning.planner import Planner
@@ -27,6 +26,7 @@ FILES = (
     *(wheel("beta", version, uploaded=day) for version, day in DAYS.items()),
     wheel("gamma", "1.0", ["beta<1.5"]),
     wheel("helper", "1.0"),
+    wheel("old", "1.0", tag="cp36-cp36m-manylinux1_x86_64"),
     wheel("torch", "1.9.1", uploaded="2021-09-20"),
     wheel("torch", "1.13.1", uploaded="2022-12-15"),
     wheel("torch", "2.1.2", ["triton-like"], uploaded="2023-12-14"),
@@ -66,7 +66,7 @@ def plan(served, tmp_path_factory, monkeypatch):
     monkeypatch.setenv("UV_DEFAULT_INDEX", served.url)
 
     def make(versions, knowledge=None, *, gpus=(), date=None, python=None):
-        checks = [check for check in all_checks() if check.family in DECISIVE]
+        checks = decisive_checks()
         site = Site(
             card(versions),
             Machine(None, tuple(gpus), "fp32", ("gpu",)),
@@ -245,3 +245,27 @@ def test_an_index_without_days_is_held_back_by_what_is_known(plan, monkeypatch):
         made = plan({"alpha": "1.0"})
     assert made.requirements == ("alpha==1.0", "beta==1.0")
     assert any("does not tell when" in note for note in made.notes)
+
+
+def test_a_wall_that_no_python_moves_is_asked_about_once_and_told_once(plan):
+    """Nor is what the resolver's proof does not name given up: it has no part in it."""
+    made = plan({"transformers": "4.18.0", "alpha": "1.0", "absent": "1.0"}, Known())
+    (wall,) = made.blocked_by
+    assert (wall.subject, wall.message) == ("absent", "no set of releases has all that the card states")
+    # All; without `absent`, near and far from the card's; what moves it.
+    assert made.calls == 4
+
+
+def test_a_wall_that_another_python_may_move_is_asked_about_again(plan):
+    made = plan({"transformers": "4.18.0", "old": "1.0"}, Known(), date="2024-01-01")
+    walls = [(wall.subject, wall.message) for wall in made.blocked_by]
+    assert walls == [
+        ("old", f"no set of releases for Python 3.{minor} has all that the card states") for minor in (11, 10, 9)
+    ]
+
+
+def test_an_index_is_asked_without_days_only_where_it_tells_none(plan, monkeypatch):
+    assert plan({"alpha": "7.0"}, Known(), date="2022-04-01").calls == 1
+    with serve(*FILES, dated=False) as undated:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", undated.url)
+        assert plan({"alpha": "7.0"}, Known(), date="2022-04-01").calls == 2

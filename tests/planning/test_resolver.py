@@ -121,6 +121,7 @@ def test_a_stray_uv_toml_of_the_working_directory_is_not_obeyed(resolver, tmp_pa
 
 def test_without_uv_it_is_said_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "uv", None)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ResolverError) as error:
         Uv()

@@ -6,6 +6,7 @@ import inspect
 from typing import Callable, Dict, Iterable, NamedTuple, Tuple
 
 from card_doctor.model import Case, Finding, Severity
+from card_doctor.model.report import DECISIVE
 
 FAMILIES = (
     "versions", "packages", "python", "accelerator", "amp", "resources", "training", "data", "results", "card",
@@ -46,21 +47,26 @@ def check(check_id: str, *, severity: Severity) -> Callable[[Function], Function
 def all_checks() -> Tuple[CheckInfo, ...]:
     """Every check, by family in the order of `FAMILIES`, then as written in its module."""
     from card_doctor.checks import (  # noqa: F401, PLC0415
-        accelerator,
-        amp,
         answers,
-        binaries,
         card,
         card_numbers,
         data,
-        deep,
-        packages,
-        python,
         resources,
         results,
-        surfaces,
         training,
         versions,
     )
 
-    return tuple(sorted(_checks.values(), key=lambda info: FAMILIES.index(info.family)))
+    decisive_checks()
+    return _by_family(_checks.values())
+
+
+def decisive_checks() -> Tuple[CheckInfo, ...]:
+    """Those of the families that decide whether it trains, in the same order."""
+    from card_doctor.checks import accelerator, amp, binaries, deep, packages, python, surfaces  # noqa: F401, PLC0415
+
+    return _by_family(check for check in _checks.values() if check.family in DECISIVE)
+
+
+def _by_family(checks: Iterable[CheckInfo]) -> Tuple[CheckInfo, ...]:
+    return tuple(sorted(checks, key=lambda info: FAMILIES.index(info.family)))

@@ -30,8 +30,8 @@ def run(
     from threading import Thread  # noqa: PLC0415
 
     deadline = time.monotonic() + timeout
-    streams = {"stdout": PIPE if with_output else DEVNULL, "stderr": STDOUT if with_output else PIPE}
-    process = start(command, supervised=supervised, **streams)
+    out, err = (PIPE, STDOUT) if with_output else (DEVNULL, PIPE)
+    process = start(command, supervised=supervised, stdout=out, stderr=err)
     said = bytearray()
     listener = Thread(target=keep_tail, args=(process.stdout if with_output else process.stderr, said), daemon=True)
     try:
@@ -58,9 +58,9 @@ def start(command: List[str], *, supervised: bool = True, **streams: Any) -> Pop
     if not supervised or sys.platform != "linux":
         return Popen(command, stdin=DEVNULL, start_new_session=True, **streams)
     told, errors = os.pipe()
-    supervised = [sys.executable, "-I", "-S", str(SUPERVISOR), str(errors), *command]
+    supervisor = [sys.executable, "-I", "-S", str(SUPERVISOR), str(errors), *command]
     try:
-        process = Popen(supervised, stdin=PIPE, pass_fds=(errors,), start_new_session=True, **streams)
+        process = Popen(supervisor, stdin=PIPE, pass_fds=(errors,), start_new_session=True, **streams)
     except OSError:
         os.close(told)
         raise

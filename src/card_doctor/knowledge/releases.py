@@ -34,16 +34,19 @@ _WINDOWS_MACHINES = {"amd64": "win_amd64", "x86_64": "win_amd64", "x86": "win32"
 
 
 def load_releases(distribution: str, directories: Sequence[Path]) -> Mapping[str, Release]:
-    """By version as the index writes it; what a later directory says of a release replaces what an earlier one does.
-    Empty where nothing is known of that distribution. The first directory is ours: of its files a release is read when
-    it is asked for; a user's files are read and validated in full.
+    """By version as the index writes it, the oldest version first; what a later directory says of a release replaces
+    what an earlier one does. Empty where nothing is known of that distribution. The first directory is ours: its files
+    are sorted, and of them a release is read when it is asked for; a user's files are read and validated in full.
     """
     if not _NAME.fullmatch(distribution):  # a card may state anything; it must lead to no other file
         return {}
     paths = [directory / KIND / f"{distribution}.jsonl" for directory in directories]
     ours = _Lines(_content(paths[0]), paths[0])
     theirs = [release for path in paths[1:] for release in _checked(path)]
-    return {**ours, **{release.version: release for release in theirs}} if theirs else ours
+    if not theirs:
+        return ours
+    together = {**ours, **{release.version: release for release in theirs}}
+    return {version: together[version] for version in sorted(together, key=Version)}
 
 
 class _Lines(Mapping[str, Release]):

@@ -176,11 +176,11 @@ def _newer(provider: Optional[Release], importer: Optional[Release]) -> Optional
 
 def _where(files: Mapping[str, List[str]], version: str) -> Optional[Step]:
     """Where that release takes it."""
+    of_it = version + ":"
     for file, places in files.items():
         for place in places:
-            read, _, line = place.rpartition(":")
-            if read == version:
-                return Step(file, int(line))
+            if place.startswith(of_it):
+                return Step(file, int(place[len(of_it) :]))
     return None
 
 

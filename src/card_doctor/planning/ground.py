@@ -34,8 +34,7 @@ MOST = 400  # steps of looking ahead; real sets take a few dozen
 
 class Site(msgspec.Struct, frozen=True):
     """Everything but the Python: where, for which card, by whose judgement. Known of it so far: `against`, what was
-    found of each torch on this machine; `finals`, the final releases of each distribution, the newest first; and
-    `judged`, what was found of each set of releases for a Python.
+    found of each torch on this machine, and `judged`, what was found of each set of releases for a Python.
     """
 
     card: Card
@@ -45,7 +44,6 @@ class Site(msgspec.Struct, frozen=True):
     judge: Judge
     policy: Policy
     against: Dict[str, Optional[Finding]] = msgspec.field(default_factory=dict)
-    finals: Dict[str, List[Release]] = msgspec.field(default_factory=dict)
     judged: Dict[Tuple[object, ...], Sequence[Finding]] = msgspec.field(default_factory=dict)
 
 
@@ -245,15 +243,11 @@ class Ground:
 
     def newest(self, name: str, specifier: SpecifierSet, date: Optional[str]) -> Iterator[Release]:
         """Final releases within a range up to a day that can be installed here, the newest first."""
-        finals = self.site.finals
-        if name not in finals:
-            known = self.site.knowledge.releases(name).values()
-            usable = (one for one in known if not (one.yanked or parsed(one.version).is_prerelease))
-            finals[name] = sorted(usable, key=lambda release: parsed(release.version), reverse=True)
-        for release in finals[name]:
-            if date is not None and release.date > date:
+        for release in reversed(tuple(self.site.knowledge.releases(name).values())):
+            if release.yanked or (date is not None and release.date > date):
                 continue
-            if specifier.contains(parsed(release.version)) and self.installable(release):
+            version = parsed(release.version)
+            if not version.is_prerelease and specifier.contains(version) and self.installable(release):
                 yield release
 
 

@@ -5,7 +5,7 @@ resolver and judged by our own checks until nothing is found, or it is known why
 from __future__ import annotations
 
 import re
-from typing import Callable, FrozenSet, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Callable, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 import msgspec
 from packaging.specifiers import SpecifierSet
@@ -65,6 +65,8 @@ class Planner:
         self._from_source: FrozenSet[str] = frozenset()  # what has no wheel, as was found
         self._day: Optional[str] = None  # the card's
         self._missing: List[Tuple[int, Interpreter]] = []  # not installed, and how far their sets are from the card
+        self._resolvers: Dict[Interpreter, Resolver] = {}
+        self._refused: Dict[str, Refusal] = {}  # whatever the Python
 
     def plan(self) -> Plan:
         """Raises CardError where the card states nothing to install, ResolverError where uv can't tell."""
@@ -90,8 +92,8 @@ class Planner:
             loosened = self._loosened(ground, fitted, first)
             if loosened is not None:
                 return self._write(loosened)
-            walls = [msgspec.structs.replace(first, way=first.way or self._way(ground, fitted)), *walls]
-            walls.remove(first)
+            way = first.way or self._way(ground, fitted, Refusal(first.words))
+            walls = [msgspec.structs.replace(first, way=way), *(wall for wall in walls if wall != first)]
         return Plan(
             card=self._site.card.name,
             python=tried[0][0].interpreter.series if tried else None,
@@ -103,6 +105,13 @@ class Planner:
 
     def _ground(self, interpreter: Interpreter) -> Ground:
         return Ground(self._site, interpreter, self._day, None if self._date == NONE else self._date)
+
+    def _resolver(self, ground: Ground) -> Resolver:
+        python = ground.interpreter
+        if python not in self._resolvers:
+            elsewhere = self._site.platform if self._elsewhere else None
+            self._resolvers[python] = Resolver(self._uv, python, elsewhere, self._refused)
+        return self._resolvers[python]
 
     # Candidates
 
@@ -201,14 +210,14 @@ class Planner:
     def _settle(self, ground: Ground, draft: Draft) -> Union[Found, Wall]:
         """Ask, judge what comes back, feed that back, until there is nothing more to mend."""
         self._say(f"resolving for Python {ground.interpreter.version}")
-        resolver = Resolver(self._uv, ground.interpreter, self._site.platform if self._elsewhere else None)
+        resolver = self._resolver(ground)
         draft = self._foresee(ground, draft)
-        words = Refusal("")
+        refusal = Refusal("")
         for _ in range(ROUNDS):
             dates = dates_for(ground, draft, self._date, resolver)
             answer = self._resolve(ground, draft, dates, resolver)
             if isinstance(answer, Refusal):
-                words = answer
+                refusal = answer
                 break
             resolution, dates = answer
             mended = mend(ground, draft, ground.problems(resolution.versions, complete=True))
@@ -219,10 +228,11 @@ class Planner:
                     return _stuck(ground, stuck[0])
                 return Found(ground, draft, resolution, dates, left)
             draft = mended.draft
+        where = f" for Python {ground.interpreter.series}" if refusal.is_of_python else ""
         return Wall(
-            ", ".join(draft.choices),
-            f"no set of releases for Python {ground.interpreter.series} has all that the card states",
-            words=words.words,
+            ", ".join(filter(refusal.names, draft.choices)) or ", ".join(draft.choices),
+            f"no set of releases{where} has all that the card states",
+            words=refusal.words,
         )
 
     def _foresee(self, ground: Ground, draft: Draft) -> Draft:
@@ -247,25 +257,26 @@ class Planner:
     def _resolve(
         self, ground: Ground, draft: Draft, dates: Dates, resolver: Resolver
     ) -> Union[Tuple[Resolution, Dates], Refusal]:
-        """By wheels as of the day; else a little later, from source, or of an index that knows no days."""
-        refusal = None
-        for tried in (dates, *dates.wider()):
-            answer = resolver.ask(self._question(ground, draft, tried), dates.preferred if tried is not dates else "")
+        """By wheels as of the day; else a little later, from source, or of an index that tells no days."""
+        refusal = resolver.ask(self._question(ground, draft, dates))
+        if isinstance(refusal, Resolution):
+            return refusal, dates
+        for tried in dates.wider():
+            answer = resolver.ask(self._question(ground, draft, tried), dates.preferred)
             if isinstance(answer, Resolution):
                 return answer, tried
-            refusal = refusal or answer
-        if dates.date:
+        if refusal.undated:
             undated = resolver.ask(self._question(ground, draft, dates, by_constraints=True))
             if isinstance(undated, Resolution) and not any(pin.dated for pin in undated.pins):
                 return undated, dates
-        if not self._tried_sources:  # once: to build them takes minutes
+        if refusal.is_of_wheels and not self._tried_sources:  # once: to build them takes minutes
             self._tried_sources = True
             self._say("trying with what has to be built from source")
             built = resolver.ask_with_sources(self._question(ground, draft, dates))
             if isinstance(built, Resolution):
                 self._from_source = frozenset(pin.name for pin in built.pins if pin.source)
                 return built, dates
-        return refusal or Refusal("")
+        return refusal
 
     def _question(self, ground: Ground, draft: Draft, dates: Dates, *, by_constraints: bool = False) -> Question:
         question = _question(ground, draft, dates, by_constraints=by_constraints)
@@ -275,10 +286,11 @@ class Planner:
         """The card's releases exclude each other: give up one, the least important first, within its series if that
         is enough.
         """
-        by_weight = sorted(draft.choices.values(), key=lambda choice: WEIGHTS.get(choice.name, 1))
-        if len(by_weight) < 2:
+        if len(draft.choices) < 2:
             return None
-        resolver = Resolver(self._uv, ground.interpreter, self._site.platform if self._elsewhere else None)
+        named = filter(Refusal(wall.words).names, draft.choices)
+        by_weight = sorted((draft.choices[name] for name in named), key=lambda choice: WEIGHTS.get(choice.name, 1))
+        resolver = self._resolver(ground)
         for near in (True, False):
             for choice in by_weight:
                 if choice.version is None:
@@ -297,10 +309,10 @@ class Planner:
                     return found
         return None
 
-    def _way(self, ground: Ground, draft: Draft) -> str:
+    def _way(self, ground: Ground, draft: Draft, refusal: Refusal) -> str:
         """The one distribution without which the others resolve; torch and transformers are what a card is about."""
-        resolver = Resolver(self._uv, ground.interpreter, self._site.platform if self._elsewhere else None)
-        for name in sorted(draft.choices, key=lambda name: WEIGHTS.get(name, 1)):
+        resolver = self._resolver(ground)
+        for name in sorted(filter(refusal.names, draft.choices), key=lambda name: WEIGHTS.get(name, 1)):
             rest = {other: choice for other, choice in draft.choices.items() if other != name}
             if name in {"torch", "transformers"} or not rest:
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tu
 
 from card_doctor.model import Pin, Platform
 from card_doctor.planning.interpreters import Interpreter
-from card_doctor.planning.uv import ResolverError, Uv, python_platform
+from card_doctor.planning.uv import WORDS, ResolverError, Uv, python_platform
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -48,9 +49,30 @@ class Resolution(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Nothing satisfies what was asked, in the resolver's words."""
+    """Nothing satisfies what was asked, in the resolver's words; `undated` where it held files to a day of which the
+    index tells none.
+    """
 
     words: str
+    undated: bool = False
+
+    @property
+    def is_of_wheels(self) -> bool:
+        """May what is built from source change it?"""
+        return "wheel" in self.words or self._is_cut
+
+    @property
+    def is_of_python(self) -> bool:
+        """May another Python change it? The resolver tells a marker, a tag and a Requires-Python that it goes by."""
+        return "python" in self.words.lower() or self.is_of_wheels
+
+    def names(self, distribution: str) -> bool:
+        """May another release of that one change it? What a proof does not name has no part in it."""
+        return re.search(rf"(?<![\w.-]){re.escape(distribution)}(?![\w-])", self.words) is not None or self._is_cut
+
+    @property
+    def _is_cut(self) -> bool:
+        return not self.words or len(self.words) >= WORDS
 
 
 Answer = Union[Resolution, Refusal]
@@ -58,13 +80,20 @@ Answer = Union[Resolution, Refusal]
 
 class Resolver:
     """uv, for one Python on one platform. `elsewhere` is a platform that is not this machine's. What is asked twice is
-    answered once.
+    answered once, and what was refused whatever the Python, for all that share `refused`.
     """
 
-    def __init__(self, uv: Uv, interpreter: Interpreter, elsewhere: Optional[Platform] = None) -> None:
+    def __init__(
+        self,
+        uv: Uv,
+        interpreter: Interpreter,
+        elsewhere: Optional[Platform] = None,
+        refused: Optional[Dict[str, Refusal]] = None,
+    ) -> None:
         self._uv = uv
         self._interpreter = interpreter
         self._elsewhere = elsewhere
+        self._refused = {} if refused is None else refused
         self._answers: Dict[str, Answer] = {}
 
     def ask(self, question: Question, preferred: str = "") -> Answer:
@@ -86,8 +115,12 @@ class Resolver:
 
     def _ask(self, question: Question, preferred: str, *, wheels_only: bool) -> Answer:
         key = repr((question, preferred, wheels_only))
+        if key in self._refused:
+            return self._refused[key]
         if key not in self._answers:
-            self._answers[key] = self._run(question, preferred, wheels_only)
+            answer = self._answers[key] = self._run(question, preferred, wheels_only)
+            if isinstance(answer, Refusal) and not answer.is_of_python:
+                self._refused[key] = answer
         return self._answers[key]
 
     def _run(self, question: Question, preferred: str, wheels_only: bool) -> Answer:
@@ -99,7 +132,6 @@ class Resolver:
                 "pip",
                 "compile",
                 str(asked),
-                "--quiet",
                 "--no-header",
                 "--format",
                 "pylock.toml",
@@ -135,7 +167,7 @@ class Resolver:
                 "offline, uv finds no such set among what it has in its cache: whether there is one is not known",
                 "run it once without --offline",
             )
-        return Refusal(said.words)
+        return Refusal(said.words, said.undated)
 
     def _where(self) -> List[str]:
         arguments = []

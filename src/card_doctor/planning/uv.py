@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import time
 from pathlib import Path
 from subprocess import PIPE, TimeoutExpired
@@ -17,6 +18,7 @@ from card_doctor.planning.index import redacted, uv_environment, without_index
 
 OLDEST = (0, 8, 4)  # --exclude-newer-package; pylock.toml is older
 WORDS = 4000  # characters of what uv says that are passed on
+ASIDE = ("warning:", "Resolved ", "Resolving ", "Using ", "Ignoring ")  # what it says beside its answer
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
@@ -27,11 +29,14 @@ class ResolverError(CardDoctorError):
 
 
 class Said(NamedTuple):
-    """How uv ended (None: not in time), what it gave, and what it said, without secrets."""
+    """How uv ended (None: not in time), what it gave, and what it said, without secrets. `undated`: it was to look at
+    days, and met files of which the index tells none.
+    """
 
     code: Optional[int]
     out: str
     words: str
+    undated: bool = False
 
 
 class Uv:
@@ -85,7 +90,8 @@ class Uv:
             return Said(None, "", f"uv did not end within {limit:g} seconds")
         finally:
             kill(process)
-        return Said(code, said["out"].decode("utf-8", "replace"), _words(said["err"]))
+        undated = b"is missing an upload date" in said["err"]
+        return Said(code, said["out"].decode("utf-8", "replace"), _words(said["err"]), undated)
 
     def fail(self, said: Said, what: str) -> ResolverError:
         """Why uv gave no answer (exit code 2, or killed)."""
@@ -109,15 +115,18 @@ class Uv:
 
 
 def find_uv() -> str:
-    """The one of the extra `plan`, else the one on PATH."""
+    """The one of the extra `plan`, which mostly stands beside our interpreter; else the one on PATH."""
+    import shutil  # noqa: PLC0415
+
+    beside = shutil.which("uv", path=str(Path(sys.executable).parent))
+    if beside is not None:
+        return beside
     try:
         from uv import find_uv_bin  # noqa: PLC0415
 
         return str(find_uv_bin())
     except (ImportError, FileNotFoundError):
         pass
-    import shutil  # noqa: PLC0415
-
     found = shutil.which("uv")
     if found is None:
         raise ResolverError(
@@ -134,7 +143,7 @@ def _listen(stream: IO[bytes], name: str, said: Dict[str, bytes]) -> None:
 
 def _words(err: bytes) -> str:
     text = _ESCAPES.sub("", err.decode("utf-8", "replace"))
-    lines = [line.rstrip() for line in text.splitlines() if not line.startswith(("warning:", "Resolved ", "Using "))]
+    lines = [line.rstrip() for line in text.splitlines() if not line.startswith(ASIDE)]
     return redacted("\n".join(lines)).strip()[:WORDS]
 
 
