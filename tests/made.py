@@ -65,9 +65,9 @@ class Known(msgspec.Struct, eq=False):  # as the real one, it is itself alone
     digest: str = "made"
 
     def unreached(
-        self, packages: Mapping[str, Package], declared: Callable[[Package], Collection[str]], also: Collection[str]
+        self, packages: Mapping[str, Package], declared: Callable[[Package], Collection[str]]
     ) -> Collection[str]:
-        return set(self.told_unreached).difference(also)
+        return self.told_unreached
 
     def needs(
         self, packages: Mapping[str, Package], declared: Callable[[Package], Collection[str]], *, complete: bool

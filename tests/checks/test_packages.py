@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from card_doctor.checks import packages
-from card_doctor.model import Enforced, Unenforced, Unknown
-from made import PYTHON, Known, card, case, hazard, package
+from card_doctor.model import Enforced, NotApplicable, Release, Unenforced, Unknown
+from made import PYTHON, Known, case, hazard, package
 
 
 def declared(*installed, **facts):
@@ -34,10 +34,19 @@ def test_what_the_training_loop_does_not_import_may_declare_what_it_likes():
     assert "does not import what declares it" in finding.because
     (both,) = declared(package("a", "1.0", "b<3"), package("c", "1.0", "b<2"), package("b", "3.1"), known=known)
     assert both.breaks == "maybe", "the loop imports c"
-    (named,) = declared(package("a", "1.0", "b<3"), package("b", "3.1"), known=known, of=card({"a": "1.0"}))
-    assert named.breaks == "maybe", "the card trains with it"
     with pytest.raises(Unknown):
         declared(package("a", "1.0", "c<3"), known=known, complete=False)
+
+
+def test_where_only_versions_are_listed_what_is_known_of_the_releases_is_asked():
+    released = {"a": {"1.0": Release("1.0", "2024-01-01", requires=("b<3", "c"))}}
+    known = Known(told_releases=released)
+    found = declared(package("a", "1.0+cu118"), package("b", "3.1"), known=known, source="pylock")
+    assert [(finding.subject, finding.found) for finding in found] == [("b", "3.1"), ("c", None)]
+    assert declared(package("a", "1.0"), package("b", "3.1"), known=known, source="pip-inspect") == [], "it tells all"
+    assert declared(package("a", "2.0"), package("b", "3.1"), known=known, source="pylock") == []
+    with pytest.raises(NotApplicable):
+        declared(package("a", "1.0"), package("b", "3.1"), known=known, source="conda")
 
 
 def test_one_subject_is_one_finding_whoever_requires_it():

@@ -136,18 +136,18 @@ def test_what_is_declared_and_imported_is_missed_where_it_is_surely_not_there(tm
     assert missed(Package("app", "2.0.0", requires=("lib",))) == [], "it does not import it any more"
 
 
-def test_what_neither_the_loop_nor_the_card_imports_is_left_alone(tmp_path):
+def test_what_no_training_loop_imports_is_left_alone(tmp_path):
     read = Read(("app", "lib", "far"), {"torch": {"1.10.1": ("app",)}, "app": {"1.0.0": ()}})
     known = takes(tmp_path, read=read)
     torch, app, lib, far = (
         Package(*one) for one in (("torch", "1.10.1"), ("app", "1.0.0"), ("lib", "5"), ("far", "1"))
     )
 
-    def alone(*packages: Package, also: Tuple[str, ...] = ()) -> Set[str]:
-        return known.unreached({one.name: one for one in packages}, declared, also)
+    def alone(*packages: Package) -> Set[str]:
+        return known.unreached({one.name: one for one in packages}, declared)
 
     assert alone(torch, app, lib, Package("unheard-of", "1")) == {"lib"}
-    assert alone(torch, app, lib, also=("lib",)) == set()
+    assert alone(torch, app, lib, Package("trl", "1", requires=("lib",))) == set(), "people train with trl"
     unread = Package("app", "7.0.0", requires=("lib",))
     assert alone(torch, unread, lib, far) == {"far"}, "app 7.0.0 was not read: it may import all that it declares"
     assert alone(Package("torch", "3.0"), app, lib) == set(), "what was not read may import anything"

@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 from typing import Collection, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
+from msgspec.structs import replace
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
@@ -18,10 +19,12 @@ from card_doctor.checks.requirements import (
     name_of,
     normalise,
     parse,
+    readable,
     required_by,
     requirements_of,
 )
 from card_doctor.knowledge.hazards import matching
+from card_doctor.knowledge.releases import find_release
 from card_doctor.model import (
     Breaks,
     Case,
@@ -43,6 +46,11 @@ USED_EXTRAS = frozenset(
     {"torch", "accelerate", "train", "training", "trainer", "deepspeed", "peft", "quantization", "sentencepiece"}
 )
 
+# Sources that list what comes from a package index, by its version alone. Others list what conda has built, too: that
+# requires something else.
+_VERSIONS_OF_INDEX = frozenset({"pylock", "uv-lock", "requirements"})
+_VERSIONS_OF_ANY = frozenset({"conda", "cyclonedx"})
+
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")  # {torch}: the installed version
 
 
@@ -55,14 +63,15 @@ class _Violation(NamedTuple):
 def declared_requirement(case: Case) -> Iterator[Finding]:
     """Does every requirement hold that an installed distribution declares?
 
-    The same question as `pip check`, with its markers and extras of extras. A requirement that does not hold is
+    The same question as `pip check`, with its markers and extras of extras. Of a file that lists versions alone, what
+    is known of those releases is asked. A requirement that does not hold is
     no proof that training fails: one in five environments that train violate one. It breaks for sure only where
     the package compares it itself when it is imported, as transformers does with its core dependencies.
 
     Example: transformers 4.44.2 requires tokenizers >=0.19,<0.20, and 0.23.3 is installed.
     Remedy: install a release in the range.
     """
-    installed = _installed(case)
+    installed = _requiring(case)
     violated: Dict[str, List[_Violation]] = {}
     unknown: Set[str] = set()
     for by, declared in declared_by_all(installed, case.snapshot.python):
@@ -139,12 +148,11 @@ _LOOKED = (
 
 
 def _unreached(case: Case) -> Collection[str]:
-    """The installed distributions that training with these packages, and with what the card names, leaves alone."""
+    """The installed distributions that training with these packages leaves alone."""
     snapshot = case.snapshot
     if not snapshot.complete:
         return ()
-    named = case.card.versions if case.card else ()
-    return case.knowledge.unreached(snapshot.packages, lambda package: required_by(package, snapshot.python), named)
+    return case.knowledge.unreached(snapshot.packages, lambda package: required_by(package, snapshot.python))
 
 
 def _followed(case: Case, by: Package, name: str) -> bool:
@@ -200,7 +208,7 @@ def soft_requirement(case: Case) -> Iterator[Finding]:
     Example: transformers 4.57.6 [torch] wants torch>=2.2, and 2.1.2 is installed.
     Remedy: install a release in the range.
     """
-    installed = _installed(case)
+    installed = _requiring(case)
     unreached = _unreached(case)
     for package in installed.values():
         missed: Dict[str, Declared] = {}
@@ -317,6 +325,24 @@ def _remedy(text: str, packages: Dict[str, Package]) -> Remedy:
     if text.startswith("-"):
         return Remedy("remove", text[1:])
     return Remedy("pin" if name_of(text) in packages else "install", text)
+
+
+def _requiring(case: Case) -> Dict[str, Package]:
+    """The installed distributions with what they require: where a file does not hold it, what is known of their
+    releases.
+    """
+    installed = _installed(case)
+    if case.snapshot.source in _VERSIONS_OF_ANY:
+        raise NotApplicable("a file of this kind does not hold what its packages require")
+    if case.snapshot.source not in _VERSIONS_OF_INDEX:
+        return installed
+    return {name: package if package.requires else _as_released(case, package) for name, package in installed.items()}
+
+
+def _as_released(case: Case, package: Package) -> Package:
+    version = readable(package.version)
+    release = find_release(case.knowledge.releases(package.name), version) if version else None
+    return replace(package, requires=release.requires) if release else package
 
 
 def _installed(case: Case) -> Dict[str, Package]:

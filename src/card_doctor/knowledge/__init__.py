@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Collection, Dict, Iterator, Mapping, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterator, Mapping, Optional, Sequence, Set, Tuple
 
 from packaging.version import Version
 
@@ -82,9 +82,9 @@ class Matrices:
         """What these releases take from each other and do not have, as it was read from their wheels."""
         return self._takes.needs(packages, self.releases, declared, complete=complete)
 
-    def unreached(self, packages: Mapping[str, Package], declared: Declares, also: Collection[str]) -> Set[str]:
-        """What the training loop and `also` surely leave alone, as it was read from the wheels."""
-        return self._takes.unreached(packages, declared, also)
+    def unreached(self, packages: Mapping[str, Package], declared: Declares) -> Set[str]:
+        """What no training loop of these packages imports, as it was read from the wheels."""
+        return self._takes.unreached(packages, declared)
 
     def has_read(self, importer: Package, provider: Optional[Package] = None) -> bool:
         """Was what this release takes (from that one) read from the wheels?"""

@@ -32,6 +32,8 @@ T = TypeVar("T")
 Declares = Callable[[Package], Collection[str]]  # the distributions that a package requires, without any extra
 
 LOOP = ("torch", "tokenizers", "transformers", "datasets")  # where the training loop starts
+# What people train with where it is installed.
+TRAINERS = ("peft", "trl", "sentence-transformers", "setfit", "diffusers", "lightning", "pytorch-lightning")
 
 KIND = "surfaces"  # the folder of a matrices directory
 READ = "read.json"
@@ -118,13 +120,13 @@ class Takes:
             todo += new
         return reached
 
-    def unreached(self, packages: Mapping[str, Package], declared: Declares, also: Collection[str]) -> Set[str]:
-        """Those that neither the training loop imports for sure nor `also`, though a release that was not read imported
-        all that it declares.
+    def unreached(self, packages: Mapping[str, Package], declared: Declares) -> Set[str]:
+        """Those that neither the training loop imports for sure nor another of the `TRAINERS`, though a release that
+        was not read imported all that it declares.
         """
         if any(self._imports(packages[name]) is None for name in LOOP if name in packages):
             return set()
-        return set(self.read.sought) & set(packages) - self._reached(packages, [*LOOP, *also], declared)
+        return set(self.read.sought) & set(packages) - self._reached(packages, [*LOOP, *TRAINERS], declared)
 
     def needs(
         self,

@@ -151,9 +151,9 @@ class Knowledge(Protocol):
         ...
 
     def unreached(
-        self, packages: Mapping[str, Package], declared: Callable[[Package], Collection[str]], also: Collection[str]
+        self, packages: Mapping[str, Package], declared: Callable[[Package], Collection[str]]
     ) -> Collection[str]:
-        """What the training loop and `also` surely leave alone, as it was read from the wheels."""
+        """What no training loop of these packages imports, as it was read from the wheels."""
         ...
 
     def reached(self, packages: Mapping[str, Package]) -> Collection[str]:
