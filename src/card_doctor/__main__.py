@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from card_doctor.cli import run
+from card_doctor.cli import main
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:], started_with_m=True))
+    main(started_with_m=True)
