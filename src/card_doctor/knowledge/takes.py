@@ -66,6 +66,7 @@ class Takes:
     def __init__(self, directories: Sequence[Path]) -> None:
         self._folders = [directory / KIND for directory in directories]
         self._known: Dict[str, Tuple[Take, ...]] = {}
+        self._last: Tuple[Dict[str, str], Tuple[Need, ...]] = {}, ()  # several checks ask of one environment in a row
 
     @cached_property
     def read(self) -> Read:
@@ -147,6 +148,15 @@ class Takes:
                 yield _need(take, asker, unasked.provider, None, place, loop=asker.name in reached)
         for asker, name, take, place in self._absent(packages, declared) if complete else ():
             yield _need(take, asker, name, None, place, loop=asker.name in reached)
+        versions = {name: package.version for name, package in packages.items()}
+        if versions != self._last[0]:
+            self._last = versions, tuple(self._lacking(packages, releases, reached))
+        yield from self._last[1]
+
+    def _lacking(
+        self, packages: Mapping[str, Package], releases: Callable[[str], Mapping[str, Release]], reached: Set[str]
+    ) -> Iterator[Need]:
+        """Of what is there."""
         for name, provider in packages.items():
             for take in self.of(name):
                 importer = packages.get(take.importer)
