@@ -69,7 +69,10 @@ def test_what_a_plan_is_written_as_installs_an_environment_that_trains(form, tmp
             install = ["sh", "-c", plan.stdout.partition("RUN ")[2]]
         else:
             install = ["python", "-m", "pip", "install", "--no-deps", "-r", written]
-    subprocess.run(list(map(str, install)), check=True, capture_output=True, env={**os.environ, "PATH": path})
+    done = subprocess.run(
+        list(map(str, install)), check=False, capture_output=True, text=True, env={**os.environ, "PATH": path}
+    )
+    assert done.returncode == 0, done.stderr
     ran = subprocess.run(
         card_doctor("trial", SECOND, "--python", env, "--timeout", 1800), capture_output=True, text=True, check=False
     )
