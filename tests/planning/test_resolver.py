@@ -9,7 +9,7 @@ import pytest
 from card_doctor.planning import uv as uv_module
 from card_doctor.planning.interpreters import Interpreter
 from card_doctor.planning.resolver import Question, Refusal, Resolver
-from card_doctor.planning.uv import ResolverError, Uv, python_platform
+from card_doctor.planning.uv import WORDS, ResolverError, Uv, python_platform
 from local_index import sdist, serve, wheel
 
 HERE = Interpreter(".".join(map(str, sys.version_info[:3])), sys.executable)
@@ -152,3 +152,33 @@ def test_a_uv_that_is_too_old_is_told(tmp_path, monkeypatch):
 )
 def test_platforms_have_uvs_names(platform, name):
     assert python_platform(*platform) == name
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("Because there is no version of alpha==7.0 and you require alpha==7.0", ["alpha"]),
+        ("Because gamma==1.0 depends on alpha{sys_platform == 'linux'}<2", ["alpha", "gamma"]),
+        ("Because beta-alpha==1.0 depends on alpha-gamma and alpha_beta", []),
+        ("╰─▶ Because alpha-\n      beta==1.0 depends on gamma,", ["alpha-beta", "gamma"]),
+        ("", ["alpha", "alpha-beta", "beta", "gamma"]),
+        ("alpha " + "x" * WORDS, ["alpha", "alpha-beta", "beta", "gamma"]),
+    ],
+)
+def test_a_refusal_hangs_on_what_it_names_and_one_that_was_cut_short_on_anything(words, names):
+    assert [name for name in ("alpha", "alpha-beta", "beta", "gamma") if Refusal(words).names(name)] == names
+
+
+@pytest.mark.parametrize(
+    ("words", "python", "wheels"),
+    [
+        ("Because there is no version of alpha==7.0", False, False),
+        ("Because alpha==1.0 has no wheels with a matching Python ABI tag", True, True),
+        ("Because the current Python version (3.9.18) does not satisfy Python>=3.10", True, False),
+        ("Because alpha==1.0 depends on beta{python_full_version < '3.8'}<2", True, False),
+        ("Because alpha==1.0 has no usable wheels", True, True),
+        ("", True, True),
+    ],
+)
+def test_a_refusal_tells_whether_a_python_or_a_build_from_source_may_change_it(words, python, wheels):
+    assert (Refusal(words).is_of_python, Refusal(words).is_of_wheels) == (python, wheels)

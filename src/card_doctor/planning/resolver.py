@@ -68,7 +68,8 @@ class Refusal(NamedTuple):
 
     def names(self, distribution: str) -> bool:
         """May another release of that one change it? What a proof does not name has no part in it."""
-        return re.search(rf"(?<![\w.-]){re.escape(distribution)}(?![\w-])", self.words) is not None or self._is_cut
+        words = re.sub(r"-\s+", "-", self.words)  # older ones of uv break their lines there
+        return re.search(rf"(?<![\w.-]){re.escape(distribution)}(?![\w-])", words) is not None or self._is_cut
 
     @property
     def _is_cut(self) -> bool:
