@@ -27,7 +27,7 @@ import sys
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 import msgspec
 from packaging.version import Version
@@ -40,10 +40,9 @@ from card_doctor.surfaces.binary import read_binary
 
 # What a training environment commonly has of what is compiled with NumPy's headers.
 DISTRIBUTIONS = (
-    "torch", "pandas", "pyarrow", "scipy", "scikit-learn", "numexpr", "bottleneck", "matplotlib", "contourpy", "h5py",
-    "numba", "tensorflow", "jaxlib", "ml-dtypes", "opencv-python", "opencv-python-headless", "scikit-image",
-    "statsmodels",
-)  # fmt: skip
+    *("torch", "pandas", "pyarrow", "scipy", "scikit-learn", "numexpr", "bottleneck", "matplotlib", "h5py"),
+    "numba",
+)
 SINCE = dt.date(2020, 6, 1)
 CONNECTIONS = 4
 _TAG = re.compile(r"cp(\d)(\d+)-cp\d+m?(t?)-")
@@ -51,6 +50,7 @@ _TAG = re.compile(r"cp(\d)(\d+)-cp\d+m?(t?)-")
 _CALLS_PYTHON = re.compile(r".*\.so|.*/lib[^/]*python[^/]*\.so[.\d]*")
 _LIBRARY = re.compile(r"(?:.*/)?lib(?![^/]*python)[^/]*")
 
+T = TypeVar("T")
 Apis = Tuple[NumpyApi, ...]
 
 
@@ -108,21 +108,7 @@ class Reader:
 
     def releases(self, job: Job) -> Dict[str, Tuple[Apis, bool]]:
         """By release, what its wheel says, and whether that was read."""
-        found: Dict[str, Tuple[Apis, bool]] = {}
-        for _, versions in itertools.groupby(job.wheels, lambda version: Version(version).release[:2]):
-            series = list(versions)
-            read = {version: self.wheel(job, version) for version in {series[0], series[-1]}}
-            self.between(job, series, read)
-            found.update((version, (apis, version in read)) for version, apis in told(series, read))
-        return found
-
-    def between(self, job: Job, versions: Sequence[str], read: Dict[str, Optional[Apis]]) -> None:
-        """Read on, where the first and the last of these do not say the same."""
-        if len(versions) > 2 and (read[versions[0]] is None or read[versions[0]] != read[versions[-1]]):
-            middle = len(versions) // 2
-            read[versions[middle]] = self.wheel(job, versions[middle])
-            self.between(job, versions[: middle + 1], read)
-            self.between(job, versions[middle:], read)
+        return by_series(list(job.wheels), lambda version: self.wheel(job, version))
 
     def wheel(self, job: Job, version: str) -> Optional[Apis]:
         """None where it could not be read."""
@@ -147,15 +133,30 @@ class Reader:
         return apis
 
 
-def told(versions: Iterable[str], read: Dict[str, Optional[Apis]]) -> Iterator[Tuple[str, Apis]]:
-    """What each says: as it was read, or as the one before it, where it was not asked for. What could not be read is
-    left out.
+def by_series(versions: Sequence[str], read: Callable[[str], Optional[T]]) -> Dict[str, Tuple[T, bool]]:
+    """Of releases in their order, what each says, and whether it was read: the first and the last of each series, and
+    what lies between two that do not say the same. What could not be read (None) is left out.
     """
-    before: Optional[Apis] = None
-    for version in versions:
-        before = read.get(version, before)
-        if before is not None:
-            yield version, before
+    found: Dict[str, Tuple[T, bool]] = {}
+    for _, members in itertools.groupby(versions, lambda version: Version(version).release[:2]):
+        series = list(members)
+        known = {version: read(version) for version in dict.fromkeys((series[0], series[-1]))}
+        read_between(series, known, read)
+        before: Optional[T] = None
+        for version in series:
+            before = known.get(version, before)
+            if before is not None:
+                found[version] = before, version in known
+    return found
+
+
+def read_between(versions: Sequence[str], known: Dict[str, Optional[T]], read: Callable[[str], Optional[T]]) -> None:
+    """Read on, where the first and the last of these do not say the same."""
+    if len(versions) > 2 and (known[versions[0]] is None or known[versions[0]] != known[versions[-1]]):
+        middle = len(versions) // 2
+        known[versions[middle]] = read(versions[middle])
+        read_between(versions[: middle + 1], known, read)
+        read_between(versions[middle:], known, read)
 
 
 def fetch(index: PyPISimple, wheel: DistributionPackage, folder: Path) -> None:
@@ -195,7 +196,7 @@ def by_number(python: str) -> List[int]:
     return [int(number) for number in re.findall(r"\d+", python)]
 
 
-def write(path: Path, found: Dict[str, List[CompiledFor]]) -> None:
+def write(path: Path, found: Mapping[str, Sequence[msgspec.Struct]]) -> None:
     """One line for each of them: a diff shows what changed."""
     lines = [
         f"{msgspec.json.encode(name).decode()}: [\n"
