@@ -9,6 +9,7 @@ from typing import Dict, Iterator, Mapping, Optional, Sequence, Set, Tuple
 from packaging.version import Version
 
 from card_doctor.errors import MatrixError
+from card_doctor.knowledge.enforced import EnforcedVersions
 from card_doctor.knowledge.files import shipped
 from card_doctor.knowledge.hardware import Hardware, load_hardware
 from card_doctor.knowledge.hazards import Hazards
@@ -79,8 +80,11 @@ class Matrices:
         return self._hazards.among(installed)
 
     def needs(self, packages: Mapping[str, Package], declared: Declares, *, complete: bool) -> Iterator[Need]:
-        """What these releases take from each other and do not have, as it was read from their wheels."""
-        return self._takes.needs(packages, self.releases, declared, complete=complete)
+        """What these releases take from each other and do not have, and what they insist on, as it was read from their
+        wheels.
+        """
+        yield from self._takes.needs(packages, self.releases, declared, complete=complete)
+        yield from self._enforced_versions.needs(packages, self._takes.reached(packages))
 
     def unreached(self, packages: Mapping[str, Package], declared: Declares) -> Set[str]:
         """What no training loop of these packages imports, as it was read from the wheels."""
@@ -97,6 +101,10 @@ class Matrices:
     @cached_property
     def _takes(self) -> Takes:
         return Takes(self.directories)
+
+    @cached_property
+    def _enforced_versions(self) -> EnforcedVersions:
+        return EnforcedVersions(self.directories[0])
 
     def compiled_for(self, package: Package, python: Optional[Python]) -> Optional[Tuple[BinarySurface, ...]]:
         """Which NumPy the wheels of that release for Linux x86_64 were compiled for (on that Python, else on each).
