@@ -123,10 +123,19 @@ class Stopping(Reading):
         return self.follower.stops
 
 
-def declared(release: Release) -> List[str]:
-    """The distributions that it requires without any extra, and that count as there."""
-    found = [one for one in map(parse, release.requires) if one and "extra" not in str(one.marker or "")]
-    return sorted({canonicalize_name(one.name) for one in found} & set(MODULES.values()) - {"packaging"})
+def fitting(knowledge: Matrices, release: Release) -> Dict[str, str]:
+    """By distribution that it requires without any extra and that counts as there, the newest release of its day that
+    it declares to fit; else the oldest.
+    """
+    found: Dict[str, str] = {}
+    for one in map(parse, release.requires):
+        name = canonicalize_name(one.name) if one else ""
+        if one and name in MODULES.values() and name != "packaging" and "extra" not in str(one.marker or ""):
+            fits = [other for other in knowledge.releases(name).values() if one.specifier.contains(other.version)]
+            known = [other for other in fits if other.date <= release.date] or fits[:1]
+            if known:
+                found[name] = max((other.version for other in known), key=Version)
+    return found
 
 
 def read(name: str, version: str, work: Path) -> Optional[Tuple[Stop, ...]]:
@@ -137,14 +146,15 @@ def read(name: str, version: str, work: Path) -> Optional[Tuple[Stop, ...]]:
     try:
         with laid_out(name, version) as (wheel, knowledge, release, python):
             parsed: Dict[Any, Any] = {}
-            of_its_day = beside(knowledge, release, "day")
+            fit = fitting(knowledge, release)
+            of_its_day = {**beside(knowledge, release, "day"), **fit}
 
             def stops(made_up: Mapping[Version, str]) -> Dict[Tuple[str, int], Set[Asked]]:
                 others = {**of_its_day, **{one: str(at) for at, one in made_up.items()}}
                 reading = Stopping(snapshot_of(wheel, others, python), wheel, parsed, made_up=made_up)
                 return walking.with_deep_stack(lambda: reading.stops(name))
 
-            found = set(insists(stops, declared(release)))
+            found = set(insists(stops, sorted(fit)))
     except (*UNREADABLE, RecursionError) as error:
         tell(f"{name} {version}", error)
         return None

@@ -5,10 +5,11 @@ from typing import Any, Dict, Optional
 import msgspec
 import pytest
 
-from card_doctor.checks import surfaces
+from card_doctor.checks import binaries, surfaces
+from card_doctor.knowledge import Matrices
 from card_doctor.model import NotApplicable, Package, Release, Unknown
 from card_doctor.model.derived import Derived, Need, Step
-from made import Known, case
+from made import PYTHON, Known, case
 
 DATASETS = Need(
     kind="missing-name",
@@ -218,3 +219,30 @@ def test_what_is_not_installed_is_not_missed_where_nobody_asks_to_train():
     assert findings(torch) == []
     assert len(findings(msgspec.structs.replace(torch, entry="train.py"))) == 1
     assert len(findings(DATASETS)) == 1, "what is installed and does not fit is told"
+
+
+# --- by the shipped surfaces alone, of an environment whose files are not at hand -----------------------------------
+
+TRAINS = {
+    "torch": "2.1.2", "transformers": "4.37.2", "datasets": "2.16.1", "tokenizers": "0.15.1", "numpy": "1.26.4",
+    "pandas": "2.2.0", "pyarrow": "15.0.0",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "breaks"),
+    [
+        ({}, []),
+        ({"numpy": "2.0.2", "pyarrow": "16.1.0", "pandas": "2.2.2"}, [("numpy-abi", "torch", "numpy<2")]),
+        ({"pandas": "3.1.1"}, [("enforced-version", "pandas", "numpy>=2.0.2")]),
+    ],
+)
+def test_releases_are_judged_like_installed_ones(changed, breaks):
+    installed = [Package(name, version) for name, version in {**TRAINS, **changed}.items()]
+    python = msgspec.structs.replace(PYTHON, version="3.11.9")
+    here = case(*installed, known=Matrices(), source="pip-inspect", python=python)
+    found = [*surfaces.enforced_version(here), *binaries.numpy_abi(here)]
+    assert all(finding.breaks == "yes" for finding in found)
+    assert [
+        (finding.id.partition("/")[2], finding.between[0], finding.remedies[0].requirement) for finding in found
+    ] == breaks
