@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Callable, Dict, Iterable, List, Literal, Optional, Set, Tuple, Union
+from typing import Callable, Dict, Iterable, Iterator, List, Literal, Optional, Set, Tuple, Union
 
 from card_doctor.model.surface import (
     Assert,
@@ -52,27 +52,13 @@ from card_doctor.model.surface import (
     With,
     Words,
 )
+from card_doctor.surfaces.shortening import Told, last_line, shorten
 
 # The largest source read: generated modules of a megabyte are imported in earnest, larger ones were not met.
 SIZE_LIMIT = 4_000_000
 # Longer string constants are documentation; what a package says when it stops is shorter.
 TEXT_LIMIT = 600
 
-# The head of a function in whose parameters nothing is taken from a module, and so nothing can fail: of all that
-# is parsed, such parameters and their annotations are two fifths.
-_PLAIN_HEAD = re.compile(
-    rb"([ \t]*(?:async[ \t]+)?def[ \t]+\w+[ \t]*\()(?:[^().]|(?<=\d)\.|\.\.\.)*\)"
-    rb"[ \t]*(?:->[^().:]*)?:[ \t]*(?:\#[^\n]*)?\n"
-)
-# A function with its body, whose lines are blank, comments or deeper than its `def`. Bodies make up two thirds
-# of what is parsed and do not run at import.
-_FUNCTION = re.compile(
-    rb"""^([ \t]*)(?:async[ \t]+)?def[ \t]
-    (?:[^\n]*[(,][ \t]*(?:\#[^\n]*)?\n(?:(?![ \t]*(?:def|class)\b)[^\n]*\n){0,200}?[^\n]*?|[^\n]*):[ \t]*(?:\#[^\n]*)?\n
-    (?P<body>(?:[ \t]*\n|[ \t]*\#[^\n]*\n)*(?P<indent>\1[ \t]+)[^\n]*\n
-    (?:\1[ \t][^\n]*\n|[ \t]*\n|[ \t]*\#[^\n]*\n)*)""",
-    re.MULTILINE | re.VERBOSE,
-)
 _EXTENDS = (b"sys.modules", b"meta_path", b"__path__", b"path_hooks")
 _SETS = re.compile(rb"setattr\(\s*([A-Za-z_][A-Za-z0-9_]*)\s*,")
 # What is sought in every source begins with a literal: such a pattern is several times as fast.
@@ -86,17 +72,18 @@ _WRITES_GLOBALS = re.compile(
 _RUNS_TEXT = re.compile(rb"exec_?\([\"']")
 # A module's `__getattr__` keeps there what it found: that is followed instead.
 _GETATTR = re.compile(rb"^def __getattr__\(.*?(?=^[^\s#)]|\Z)", re.MULTILINE | re.DOTALL)
-# Syntax by the Python that brought it; only a text that shows one is parsed whole for an older Python. Each
-# has a mark that is sought first.
-_NEW_SYNTAX: Tuple[Tuple[Tuple[int, int], bytes, re.Pattern[bytes]], ...] = (
-    ((3, 8), b":=", re.compile(rb":=")),
-    ((3, 8), b"/", re.compile(rb", */[,)\n]")),
-    ((3, 10), b"case ", re.compile(rb"match [^\n]*:[ \t]*(?:#[^\n]*)?\n\s*case ")),
-    ((3, 11), b"except*", re.compile(rb"except\*")),
-    ((3, 11), b"except *", re.compile(rb"except \*")),
-    ((3, 12), b"type ", re.compile(rb"type [A-Za-z_]\w*(?:\[[^\n]*\])? *= ")),
-    ((3, 12), b"[", re.compile(rb"def \w+\[")),
-    ((3, 12), b"[", re.compile(rb"class \w+\[")),
+# Syntax by the Python that brought it; only a text that shows one is parsed whole for an older Python. What is
+# rarely in a body, that is sought outside of them alone.
+_NEW_IN_BODIES: Tuple[Tuple[Tuple[int, int], re.Pattern[bytes]], ...] = (
+    ((3, 8), re.compile(rb":=")),
+    ((3, 8), re.compile(rb", */[,)\n]")),
+    ((3, 10), re.compile(rb"match [^\n]*:[ \t]*(?:#[^\n]*)?\n\s*case ")),
+    ((3, 11), re.compile(rb"except ?\*")),
+)
+_NEW_OUTSIDE: Tuple[Tuple[Tuple[int, int], re.Pattern[bytes]], ...] = (
+    ((3, 12), re.compile(rb"type [A-Za-z_]\w*(?:\[[^\n]*\])? *= ")),
+    ((3, 12), re.compile(rb"def \w+\[")),
+    ((3, 12), re.compile(rb"class \w+\[")),
 )
 
 
@@ -116,23 +103,29 @@ def read_module(source: bytes, python: Tuple[int, int]) -> ModuleSurface:
     """The surface of a module that this version of Python imports."""
     if len(source) > SIZE_LIMIT:
         raise Unreadable(f"{len(source) / 1e6:.0f} MB of source")
-    source = source.replace(b"\r\n", b"\n")
-    _check_syntax(source, python)
-    tree = _parse(_without_bodies(source), source, python)
+    source = _with_newlines(source)
+    short, told = shorten(source)
+    _check_syntax(source, short, python)
     try:
-        reader = _Reader(imported_names(tree.body), walrus=b":=" in source)
+        tree = _tree(short)
+    except (SyntaxError, ValueError):
+        told = {}
+        tree = _parse(source, python)
+    try:
+        reader = _Reader(imported_names(tree.body), walrus=b":=" in short, told=told)
         body = reader.block(tree.body)
     except (RecursionError, MemoryError):
         raise Unreadable("nested too deep") from None
     eager = b"annotations" not in source or not any(
-        isinstance(stmt, ast.ImportFrom)
-        and stmt.module == "__future__"
-        and any(alias.name == "annotations" for alias in stmt.names)
-        for stmt in tree.body
+        isinstance(stmt, From) and stmt.module == "__future__" and ("annotations", None) in stmt.names for stmt in body
     )
     sets = sorted({name.decode() for name in _SETS.findall(source)}) if b"setattr(" in source else []
     late, writes = _late_names(source)
     return ModuleSurface(body, eager, any(mark in source for mark in _EXTENDS), sets, late, writes)
+
+
+def _with_newlines(source: bytes) -> bytes:
+    return source.replace(b"\r\n", b"\n") if b"\r" in source else source
 
 
 def _late_names(source: bytes) -> Tuple[List[str], bool]:
@@ -145,18 +138,24 @@ def _late_names(source: bytes) -> Tuple[List[str], bool]:
     late.update(_ONE_GLOBAL.findall(source))
     if b"def __getattr__" in source:
         source = _GETATTR.sub(b"", source)
-    lines = (line for line in source.split(b"\n") if b"globals()" in line or b"exec" in line)
-    return sorted(name.decode() for name in late), any(map(_WRITES_GLOBALS.search, lines))
+    writes = any(map(_WRITES_GLOBALS.search, (*_lines_with(b"globals()", source), *_lines_with(b"exec", source))))
+    return sorted(name.decode() for name in late), writes
+
+
+def _lines_with(text: bytes, source: bytes) -> Iterator[bytes]:
+    at = source.find(text)
+    while at >= 0:
+        end = source.find(b"\n", at)
+        end = end if end >= 0 else len(source)
+        yield source[source.rfind(b"\n", 0, at) + 1 : end]
+        at = source.find(text, end)
 
 
 def read_function(source: bytes, first: int, last: int) -> FunctionSurface:
     """The function that begins on this line of a source that `read_module` has read."""
-    source = source.replace(b"\r\n", b"\n")
+    source = _with_newlines(source)
     start = len(source) - len(source.split(b"\n", first - 1)[-1])
-    found = _FUNCTION.search(source, start)
-    if found and source.count(b"\n", start, found.start()) <= last - first:
-        # its body was left out, so that it ended early
-        last = max(last, first + source.count(b"\n", start, found.end()) - 1)
+    last = last_line(source, start, first, last)
     # Lines keep their numbers. An indented one stands in a block: taking its indentation away would change its
     # strings.
     indented = source[start : start + 1] in {b" ", b"\t"}
@@ -168,46 +167,14 @@ def read_function(source: bytes, first: int, last: int) -> FunctionSurface:
             node = node.body[0]
         if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             raise Unreadable("no function there")
-        body = _Reader(None, walrus=":=" in text).block(node.body)
+        body = _Reader(None, walrus=":=" in text, told={}).block(node.body)
         generator = isinstance(node, ast.AsyncFunctionDef) or ("yield" in text and _yields(node.body))
         return FunctionSurface(_parameters(node.args), body, generator)
     except (SyntaxError, ValueError, RecursionError, MemoryError, IndexError) as error:
         raise Unreadable(f"{type(error).__name__}: {error}") from None
 
 
-def _closes_last(head: bytes) -> bool:
-    """Is the parenthesis of the parameters open to the last line of this head?"""
-    depth, lines = 0, head.splitlines()
-    for number, line in enumerate(lines, 1):
-        depth += sum(map(line.count, (b"(", b"[", b"{"))) - sum(map(line.count, (b")", b"]", b"}")))
-        if (depth > 0) is (number == len(lines)):
-            return False
-    return True
-
-
-def _without_bodies(source: bytes) -> bytes:
-    def shorten(match: re.Match[bytes]) -> bytes:
-        body = match["body"]
-        if body.count(b'"""') % 2 or body.count(b"'''") % 2:
-            return match[0]  # it ends inside of a string
-        head, lines = match[0][: -len(body)], body.count(b"\n")
-        plain = _PLAIN_HEAD.fullmatch(head)
-        if plain and b":=" not in head and b'"""' not in head and b"'''" not in head:
-            lines += head.count(b"\n") - 1
-            head = plain[1] + b"):\n"
-        elif not _closes_last(head):
-            return match[0]  # a head of one line, whose body stands on it, and what follows it
-        return head + match["indent"] + b"pass" + b"\n" * lines
-
-    return _FUNCTION.sub(shorten, source)
-
-
-def _parse(short: bytes, source: bytes, python: Tuple[int, int]) -> ast.Module:
-    """The tree of the short form; where that is no Python, of the whole."""
-    try:
-        return _tree(short)
-    except (SyntaxError, ValueError):
-        pass
+def _parse(source: bytes, python: Tuple[int, int]) -> ast.Module:
     try:
         return _tree(source)
     except ValueError as error:  # null bytes
@@ -225,8 +192,11 @@ def _tree(source: bytes) -> ast.Module:
     return tree
 
 
-def _check_syntax(source: bytes, python: Tuple[int, int]) -> None:
-    if not any(python < since and mark in source and pattern.search(source) for since, mark, pattern in _NEW_SYNTAX):
+def _check_syntax(source: bytes, short: bytes, python: Tuple[int, int]) -> None:
+    shown = any(python < since and pattern.search(source) for since, pattern in _NEW_IN_BODIES) or any(
+        python < since and pattern.search(short) for since, pattern in _NEW_OUTSIDE
+    )
+    if not shown:
         return
     try:
         ast.parse(source, feature_version=max(python, (3, 7)))
@@ -293,11 +263,17 @@ _PLAIN = frozenset((type(None), ast.Name, ast.Constant, ast.Load))
 class _Reader:
     """`modules` are the names that may be modules: only what hangs on them can fail. None: any name may be one."""
 
-    def __init__(self, modules: Optional[Set[str]], *, walrus: bool) -> None:
+    def __init__(self, modules: Optional[Set[str]], *, walrus: bool, told: Told) -> None:
         self.modules = modules
         self.walrus = walrus
+        self.told = told
 
     # --- statements
+
+    def pass_(self, node: ast.Pass, out: List[Stmt]) -> None:
+        function = self.told.get(node.lineno)
+        if function is not None:
+            out.append(function)
 
     def block(self, statements: Iterable[ast.stmt]) -> List[Stmt]:
         out: List[Stmt] = []
@@ -574,6 +550,7 @@ class _Reader:
 
 
 _STATEMENTS: Dict[type, Callable[..., None]] = {
+    ast.Pass: _Reader.pass_,
     ast.Import: _Reader.import_,
     ast.ImportFrom: _Reader.from_,
     ast.Assign: _Reader.assign,
@@ -689,7 +666,7 @@ def _encodable(value: str) -> bool:
 
 
 def _parameters(arguments: ast.arguments) -> Parameters:
-    reader = _Reader(None, walrus=False)
+    reader = _Reader(None, walrus=False, told={})
     positional_only = list(getattr(arguments, "posonlyargs", []))
     return Parameters(
         positional=[argument.arg for argument in (*positional_only, *arguments.args)],
