@@ -115,7 +115,7 @@ class Expressions(Modules):
             special = self.special(value, name)
             if special is not None:
                 return special
-            if value.trusted and not frame.module.trusted and self.shows(value, name):
+            if value.trusted and (frame.module.trusted or self.shows(value, name)):
                 return Native(f"{value.name}.{name}")
             if value.trusted and value.state == "new":
                 self.run(value, None, 0)

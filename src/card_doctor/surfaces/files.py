@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
-from typing import Dict, List, Optional, Tuple, TypeVar
+from contextlib import suppress
+from typing import Dict, List, Optional, Set, Tuple, TypeVar
 
 import msgspec
 
@@ -12,6 +12,7 @@ from card_doctor.model import Package
 from card_doctor.model.surface import Function, FunctionSurface, ModuleSurface
 from card_doctor.surfaces import cache
 from card_doctor.surfaces.distributions import Distributions
+from card_doctor.surfaces.shortening import shown_names
 from card_doctor.surfaces.source import SIZE_LIMIT, Unreadable, read_function, read_module
 
 T = TypeVar("T")
@@ -43,6 +44,7 @@ class Surfaces:
         self._python = python
         self._distributions = distributions
         self._sources: Dict[str, bytes] = {}
+        self._shown: Dict[str, Set[str]] = {}
         self._functions: Dict[Tuple[str, int], Optional[FunctionSurface]] = {}
         self._shelves: Dict[str, Tuple[str, _Shelf, int]] = {}  # key, shelf, when the RECORD was written
         self._grown: Dict[str, None] = {}
@@ -79,20 +81,13 @@ class Surfaces:
         return self._functions[key]
 
     def shows(self, path: str, name: str) -> bool:
-        """Does a line of its text define this name at the outermost level?"""
-        try:
-            source = self._source(path)
-        except (Unreadable, OSError):
-            return False
-        if name.encode() not in source:
-            return False
-        word = re.escape(name.encode())
-        return (
-            re.search(
-                rb"^(?:def|class|async def) +" + word + rb"\b|^" + word + rb" *(?::[^=\n]*)?=[^=]", source, re.MULTILINE
-            )
-            is not None
-        )
+        """Does a line of its text define this name at the outermost level, or import it there?"""
+        names = self._shown.get(path)
+        if names is None:
+            names = self._shown[path] = set()
+            with suppress(Unreadable, OSError):
+                names.update(shown_names(self._source(path)))
+        return name in names
 
     def store(self) -> None:
         """Keep what was read."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
 from card_doctor.model.surface import Function
 
@@ -24,6 +24,9 @@ _HEAD = re.compile(
     rb":[ \t]*(?:\#[^\n]*)?\n"
 )
 _FIRST_OF_BODY = re.compile(rb"(?:[ \t]*(?:\#[^\n]*)?\n)*([ \t]*)[^\s#]")
+# A name that a line of the outermost level defines, and names that it imports.
+_DEFINED = re.compile(rb"\n(?:(?:def|class|async def) +(\w+)|(\w+) *(?::[^=\n]*)?=[^=])")
+_TAKEN = re.compile(rb"\nfrom +[\w.]+ +import +(\([^)#]*\)|[\w ,]+)(?=\n)")
 
 
 @functools.lru_cache(maxsize=64)
@@ -36,6 +39,14 @@ def shorten(source: bytes) -> Tuple[bytes, Told]:
     """The short form, and what was taken out of it. It need not be Python where the source is."""
     told: Told = {}
     return _without_docstrings(_without_functions(source, told)), told
+
+
+def shown_names(source: bytes) -> Set[str]:
+    """The names that its text shows a module to have, whatever its conditions come to."""
+    names = {defined or assigned for defined, assigned in _DEFINED.findall(source)}
+    for taken in _TAKEN.findall(source):
+        names.update(part.split()[-1] for part in taken.strip(b"()").split(b",") if part.strip())
+    return {name.decode() for name in names}
 
 
 class _Part(NamedTuple):

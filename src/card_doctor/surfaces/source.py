@@ -125,7 +125,9 @@ def read_module(source: bytes, python: Tuple[int, int]) -> ModuleSurface:
 
 
 def _with_newlines(source: bytes) -> bytes:
-    return source.replace(b"\r\n", b"\n") if b"\r" in source else source
+    """Every line ends with one, the last too."""
+    source = source.replace(b"\r\n", b"\n") if b"\r" in source else source
+    return source if source.endswith(b"\n") else source + b"\n"
 
 
 def _late_names(source: bytes) -> Tuple[List[str], bool]:
