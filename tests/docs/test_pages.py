@@ -29,10 +29,6 @@ CHECKOUT = Path(__file__).parents[2]
 BLOCK = re.compile(r"(?:<!-- (\w+)[^\n]*-->\n)?```console\n(.*?)```", re.DOTALL)
 TUTORIAL = (CHECKOUT / "docs/tutorial.md").read_text(encoding="utf-8")
 REQUIREMENTS = re.search(r"```text\n(torch.*?)```", TUTORIAL, re.DOTALL)[1]
-MODEL_CARD = "---\nlicense: mit\n---\n\n### Framework versions\n\n- Transformers 4.18.0\n- Pytorch 1.9.1\n"
-LOCK = re.compile(r"(?:<!-- (\w+)[^\n]*-->\n)?```console\n(.*?)```", re.DOTALL)
-TUTORIAL = (CHECKOUT / "docs/tutorial.md").read_text(encoding="utf-8")
-REQUIREMENTS = re.search(r"```text\n(torch.*?)```", TUTORIAL, re.DOTALL)[1]
 MODEL_CARD = (
     "---\nlicense: mit\n---\n\n### Framework versions\n\n- Transformers 4.18.0\n- Pytorch 1.9.1\n- Datasets 2.1.0\n"
 )

@@ -19,6 +19,8 @@ TRAINING = (
     "pytorch-lightning", "safetensors", "sentencepiece", "tokenizers", "torchaudio", "torchvision", "transformers",
     "triton", "trl", "xformers",
 )  # fmt: skip
+_SLOWER: Judged = ("slows", "every step waits for the slowest GPU")
+_SMALLER: Judged = ("may-break", "what fits on the other nodes may not fit here")
 # Variables, and what another value of them does; the first that fits. NCCL's are explained in
 # https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/env.html, torch's in https://docs.pytorch.org/docs/
 OF_VARIABLES: Sequence[Tuple[str, Judged]] = (
@@ -30,7 +32,7 @@ OF_VARIABLES: Sequence[Tuple[str, Judged]] = (
     (r"(?:OMP|MKL)_NUM_THREADS|CUDA_LAUNCH_BLOCKING|CUDA_DEVICE_MAX_CONNECTIONS",
      ("slows", "every step waits for the slowest rank")),
     (r"\w+TF32\w+", ("may-break", "ranks compute in different precision")),
-    (r"\w+ALLOC_CONF", ("may-break", "what fits on the other nodes may not fit here")),
+    (r"\w+ALLOC_CONF", _SMALLER),
     (r"LD_\w+|CUDA_HOME|CUDA_PATH", ("may-break", "another CUDA or NCCL may be loaded, or compiled for")),
     (r"\w+", ("may-break", "ranks that are set up in different ways may not connect, or wait for each other for ever")),
 )  # fmt: skip
@@ -49,7 +51,7 @@ def effect_of(fact: str, found: Optional[str], usual: Optional[str], of: Mapping
     if fact == "lost GPUs":
         return "may-break", "a rank that gets it can't start"
     if fact == "GPU models":
-        return "slows", "every step waits for the slowest GPU"
+        return _SLOWER
     if fact == "Python":
         return _python(found or "", usual or "")
     if fact == "torch build":
@@ -60,7 +62,7 @@ def effect_of(fact: str, found: Optional[str], usual: Optional[str], of: Mapping
         compiled = [name for name in COMPILED if of.get(PACKAGE + name) is not None]
         if compiled and found and usual:
             return "breaks", f"kernels of {', '.join(compiled)} are compiled for a GPU's capability"
-        return "slows", "every step waits for the slowest GPU"
+        return _SLOWER
     if fact == "driver":
         if found is None or usual is None:
             return "breaks", "without a driver no rank of the node has a GPU"
@@ -111,4 +113,4 @@ def _smaller(fact: str, found: Optional[str], usual: Optional[str]) -> Judged:
         return "harmless", "more than the others"
     if fact == "shared memory":
         return "may-break", "NCCL and data loaders keep their buffers in /dev/shm"
-    return "may-break", "what fits on the other nodes may not fit here"
+    return _SMALLER

@@ -85,10 +85,11 @@ class _Folder:
     def __init__(self, path: Path, only: Optional[Path] = None) -> None:
         self._path, self._only = path, only
         self._gaps: List[Gap] = []
-        self._settings: List[Told] = []  # of the events
 
     def run(self) -> Run:
         state, final = self._state()
+        arguments = state.facts.get("arguments")  # of events; what a state's file holds under any name is no mapping
+        logged = settings_of(arguments) if isinstance(arguments, Mapping) else None
         model = self._object("config.json")
         run = run_of(
             state,
@@ -98,7 +99,7 @@ class _Folder:
                 **self._object("train_results.json"),
                 **self._object("eval_results.json"),
             },
-            told=[*self._told(), *self._settings],
+            told=[*self._told(), *([Told.by("TensorBoard events", logged)] if logged else [])],
             saved_last=final,
         )
         if (self._path / "training_args.bin").exists() or any(self._path.glob("checkpoint-*/training_args.bin")):
@@ -142,9 +143,6 @@ class _Folder:
         state = State.logged(read_events(sorted(path for path in found if path.parent == newest)))
         if not state.curve.points and not state.curve.evaluations:
             raise RunError(f"{newest}: TensorBoard events without a loss or an evaluation of a Trainer's")
-        settings = settings_of(state.facts.get("arguments", {}))
-        if settings is not None:
-            self._settings.append(Told.by("TensorBoard events", settings))
         return state
 
     def _object(self, name: str) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ import msgspec
 T = TypeVar("T")
 
 # Counted up whenever what the reader or the follower make of the same files changes.
-READER = 5
+READER = 6
 # A hundred environments of the size of the seeds', less what they share.
 SIZE_LIMIT = 128 * 1024 * 1024
 

@@ -16,9 +16,7 @@ Told = Dict[int, Function]
 _DEF = re.compile(rb"def[ \t]+(?=\w)")
 # The rest of the head of a function in whose parameters nothing is taken from a module, and so nothing can fail: of
 # all that is parsed, such parameters and their annotations are two fifths.
-_PLAIN_HEAD = re.compile(
-    rb"(\w+)[ \t]*\((?:[^().]|(?<=\d)\.|\.\.\.)*\)[ \t]*(?:->[^().:]*)?:[ \t]*(?:\#[^\n]*)?\n"
-)
+_PLAIN_HEAD = re.compile(rb"(\w+)[ \t]*\((?:[^().]|(?<=\d)\.|\.\.\.)*\)[ \t]*(?:->[^().:]*)?:[ \t]*(?:\#[^\n]*)?\n")
 _HEAD = re.compile(
     rb"(?:[^\n]*[(,][ \t]*(?:\#[^\n]*)?\n(?:(?![ \t]*(?:def|class)\b)[^\n]*\n){0,200}?[^\n]*?|[^\n]*)"
     rb":[ \t]*(?:\#[^\n]*)?\n"
