@@ -22,6 +22,7 @@ _HEAD = re.compile(
     rb":[ \t]*(?:\#[^\n]*)?\n"
 )
 _FIRST_OF_BODY = re.compile(rb"(?:[ \t]*(?:\#[^\n]*)?\n)*([ \t]*)[^\s#]")
+_QUOTES_IN_COMMENT = re.compile(rb"#[^\n\"']*(?:\"\"\"|''')")
 # A name that a line of the outermost level defines, and names that it imports.
 _DEFINED = re.compile(rb"\n(?:(?:def|class|async def) +(\w+)|(\w+) *(?::[^=\n]*)?=[^=])")
 _TAKEN = re.compile(rb"\nfrom +[\w.]+ +import +(\([^)#]*\)|[\w ,]+)(?=\n)")
@@ -35,6 +36,8 @@ def _ends(indent: bytes) -> re.Pattern[bytes]:
 
 def shorten(source: bytes) -> Tuple[bytes, Told]:
     """The short form, and what was taken out of it. It need not be Python where the source is."""
+    if b'\'"""' in source or b"\"'''" in source or _QUOTES_IN_COMMENT.search(source):
+        return source, {}  # where strings end can't be told by counting (a few of a thousand modules)
     told: Told = {}
     return _without_docstrings(_without_functions(source, told)), told
 
@@ -166,8 +169,8 @@ def _without_docstrings(source: bytes) -> bytes:
         at = closed + 3
         start = source.rfind(b"\n", 0, opened) + 1
         before = source[start:opened]
-        if b"#" in before or b"'" in before or b'"' in before or source[closed - 1 : closed] == b"\\":
-            return source  # nor here
+        if b"'" in before or b'"' in before or source[closed - 1 : closed] == b"\\":
+            return source  # nor is it here
         above = source.rfind(b"\n", 0, max(start - 1, 0)) + 1
         if before.strip() in {b"", b"r"} and source[above:start].rstrip().endswith(b":"):
             indent = before[: len(before) - len(before.lstrip())]
