@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
-from typing import Dict, List, Optional, Set, Tuple, TypeVar
+from typing import Dict, List, NamedTuple, Optional, Set, Tuple, TypeVar
 
 import msgspec
 
@@ -17,6 +18,8 @@ from card_doctor.surfaces.source import SIZE_LIMIT, Unreadable, read_function, r
 
 T = TypeVar("T")
 _MODULE = msgspec.msgpack.Decoder(ModuleSurface)
+# `torch/nn/functional.py,sha256=…,155281`
+_SIZE = re.compile(r"^([^,\n]+\.py),sha256=[^,\n]*,(\d+)\s*$", re.MULTILINE)
 _FUNCTION = msgspec.msgpack.Decoder(FunctionSurface)
 
 
@@ -35,6 +38,15 @@ class _Shelf(msgspec.Struct, array_like=True):
     functions: Dict[str, msgspec.Raw] = {}
 
 
+class _Opened(NamedTuple):
+    """A shelf in use: under which key it is kept, when the RECORD was written, and the sizes that it gives sources."""
+
+    key: str
+    shelf: _Shelf
+    written: int
+    sizes: Dict[str, str]
+
+
 class Surfaces:
     """Reads surfaces. A distribution's are kept under the digest of its RECORD, which holds those of its files:
     the same distribution in another environment needs no reading.
@@ -46,7 +58,7 @@ class Surfaces:
         self._sources: Dict[str, bytes] = {}
         self._shown: Dict[str, Set[str]] = {}
         self._functions: Dict[Tuple[str, int], Optional[FunctionSurface]] = {}
-        self._shelves: Dict[str, Tuple[str, _Shelf, int]] = {}  # key, shelf, when the RECORD was written
+        self._shelves: Dict[str, _Opened] = {}
         self._grown: Dict[str, None] = {}
         self.paths: List[str] = []
 
@@ -92,33 +104,33 @@ class Surfaces:
     def store(self) -> None:
         """Keep what was read."""
         for name in self._grown:
-            key, shelf, _ = self._shelves[name]
-            cache.store(key, shelf)
+            opened = self._shelves[name]
+            cache.store(opened.key, opened.shelf)
 
     def _place(self, path: str, package: Optional[Package]) -> Tuple[Optional[_Shelf], str]:
         """The shelf that this file's surfaces belong on, if any, and its place there."""
         if package is None or package.editable or not package.location or not package.info:
             return None, ""
-        known = self._shelves.get(package.name)
-        if known is None:
-            record = self._distributions.record(package)
-            try:
-                written = os.stat(os.path.join(package.location, package.info, "RECORD")).st_mtime_ns
-            except OSError:
-                written = 0
-            key = cache.digest((package.name, package.version, self._python, record))
-            shelf = (cache.load(key, _Shelf) if written else None) or _Shelf()
-            known = self._shelves[package.name] = (key, shelf, written)
-        _, shelf, written = known
+        opened = self._shelves.get(package.name)
+        if opened is None:
+            opened = self._shelves[package.name] = self._open(package)
         place = os.path.relpath(path, package.location).replace(os.sep, "/")
-        record = self._distributions.record(package)
-        start = record.find(f"{place},sha256=")
-        size = record[start : start + 500].partition("\n")[0].rpartition(",")[2].strip() if start >= 0 else ""
         status = os.stat(path)
         # The RECORD is written last: what is newer, or of another size, was changed by hand.
-        if not written or str(status.st_size) != size or status.st_mtime_ns > written + 60 * 10**9:
+        if str(status.st_size) != opened.sizes.get(place) or status.st_mtime_ns > opened.written + 60 * 10**9:
             return None, ""
-        return shelf, place
+        return opened.shelf, place
+
+    def _open(self, package: Package) -> _Opened:
+        record = self._distributions.record(package)
+        try:
+            written = os.stat(os.path.join(package.location or "", package.info or "", "RECORD")).st_mtime_ns
+        except OSError:
+            written = 0
+        key = cache.digest((package.name, package.version, self._python, record))
+        if not written:
+            return _Opened(key, _Shelf(), written, {})
+        return _Opened(key, cache.load(key, _Shelf) or _Shelf(), written, dict(_SIZE.findall(record)))
 
     def _source(self, path: str) -> bytes:
         source = self._sources.get(path)
