@@ -192,6 +192,23 @@ def test_what_was_built_here_is_not_judged_by_a_wheel():
         list(checks.numpy_abi(case(built, package("numpy", "2.0.2"), known=known, **FROM_FILE)))
 
 
+@pytest.mark.parametrize(
+    ("installed", "numpy", "remedies"),
+    [
+        ("2.0", "2.0.2", ["numpy<2", "a>=3.0"]),
+        ("5.0", "2.0.2", ["numpy>=2.1", "a<=4.0"]),
+        ("5.0", "1.26.4", ["numpy>=2.1", "a<=4.0"]),
+        ("2.0", "1.15.4", ["numpy>=1.16,<2"]),
+    ],
+)
+def test_the_nearest_release_for_the_installed_numpy_is_a_remedy_too(installed, numpy, remedies):
+    apis = {"1.0": (1, "1.16"), "2.0": (1, "1.16"), "3.0": (2, "1.20"), "4.0": (2, "1.20"), "5.0": (2, "2.1")}
+    told = [BinarySurface("a", version, numpy=(NumpyApi(*api, ""),)) for version, api in apis.items()]
+    known = Known(told_compiled=tuple(told), told_releases={"a": releases(*apis, "3.5rc1", "6.0")})
+    (finding,) = checks.numpy_abi(case(package("a", installed), package("numpy", numpy), known=known, **FROM_FILE))
+    assert [remedy.requirement for remedy in finding.remedies] == remedies
+
+
 def test_what_was_read_itself_needs_no_wheel_and_what_is_planned_beside_it_does():
     read = {"torch": BinarySurface("torch", "2.3.0"), "numpy": BinarySurface("numpy", "2.0.2")}
     binaries = Binaries(read, None, frozenset({"torch"}))

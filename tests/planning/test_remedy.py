@@ -6,17 +6,19 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 from card_doctor.checks import engine
+from card_doctor.checks.binaries import numpy_abi
 from card_doctor.checks.packages import declared_requirement
 from card_doctor.checks.packages import hazard as hazard_check
 from card_doctor.checks.registry import CheckInfo
 from card_doctor.checks.versions import missing, older
+from card_doctor.model import BinarySurface, NumpyApi
 from card_doctor.planning import join
 from card_doctor.planning.remedy import _tidy
 from made import Known, card, case, hazard, package, releases
 
 CHECKS = [
     CheckInfo(f"packages/{function.__name__}", "error", "?", "", function)
-    for function in (declared_requirement, hazard_check, missing, older)
+    for function in (declared_requirement, hazard_check, missing, older, numpy_abi)
 ]
 
 
@@ -61,6 +63,26 @@ def test_one_command_mends_everything_and_keeps_the_cards_releases():
 def test_without_a_card_the_first_remedy_is_taken_and_judged_again():
     remedy = join(case(*INSTALLED, known=KNOWN), judge)
     assert "torch>=2.3" in remedy.requirements
+    assert remedy.proven
+
+
+def test_what_wheels_were_compiled_for_leads_to_the_same_remedy_as_hazards_do():
+    def told(name, version, major, since):
+        return BinarySurface(name, version, numpy=(NumpyApi(major, since, ""),))
+
+    known = Known(
+        told_reached=("pyarrow",),
+        told_compiled=(
+            *(told("torch", "1.9.1", 1, "1.16"), told("torch", "2.3.0", 2, "1.16")),
+            *(told("pyarrow", "20.0.0", 2, "1.20"), told("pyarrow", "25.0.0", 2, "1.20")),
+            told("pyarrow", "26.0.0", 2, "2.0"),
+        ),
+        told_releases={name: KNOWN.told_releases[name] for name in ("numpy", "pyarrow", "torch")},
+    )
+    installed = package("torch", "1.9.1"), package("numpy", "2.0.2"), package("pyarrow", "26.0.0")
+    here = case(*installed, of=card({"torch": "1.9.1"}), known=known, source="pip-inspect")
+    remedy = join(here, judge)
+    assert remedy.requirements == ("numpy<2", "pyarrow<=25.0.0")
     assert remedy.proven
 
 

@@ -62,7 +62,7 @@ def numpy_abi(case: Case) -> Iterator[Finding]:
     are not at hand, the wheels of its release speak for them.
 
     Example: torch 1.9.1 was compiled for NumPy 1 and cannot use numpy 2.0.2.
-    Remedy: a numpy that all of them can use.
+    Remedy: a numpy that all of them can use, or the nearest release that was compiled for this one.
     """
     surfaces, unknown = _compiled_for(case)
     if not surfaces and not unknown:
@@ -84,7 +84,7 @@ def numpy_abi(case: Case) -> Iterator[Finding]:
             if needs == "<2"
             else "Compiled files run on the NumPy that they were compiled for or newer, never on an older one.",
             evidence=_NUMPY_EVIDENCE,
-            remedies=(Remedy("pin", f"numpy{needs}"),),
+            remedies=(Remedy("pin", f"numpy{needs}"), *_nearest(case, importer)),
         )
     if unknown and "numpy" in case.snapshot.packages:
         raise Unknown(f"which NumPy {' and '.join(unknown)} {'was' if len(unknown) == 1 else 'were'} compiled for")
@@ -106,6 +106,26 @@ def _compiled_for(case: Case) -> Tuple[Dict[str, Tuple[BinarySurface, ...]], Lis
         elif told is not None and _is_imported(case, name):
             unknown.append(f"{name} {package.version}")
     return surfaces, unknown
+
+
+def _nearest(case: Case, importer: Package) -> Iterator[Remedy]:
+    """Its next release whose wheels can use the installed numpy; else the last one before it."""
+    here, numpy = readable(importer.version), readable(case.snapshot.packages["numpy"].version)
+    if here is None or numpy is None or not _from_wheels(case.snapshot):
+        return
+    fitting: List[Version] = []
+    for release in case.knowledge.releases(importer.name).values():
+        version = readable(release.version)
+        if version is not None and not version.is_prerelease and not release.yanked:
+            told = case.knowledge.compiled_for(Package(importer.name, release.version), case.snapshot.python)
+            if told and not any(_numpy_misfit(importer, surface, numpy) for surface in told):
+                fitting.append(version)
+    newer = min((version for version in fitting if version > here), default=None)
+    older = max((version for version in fitting if version < here), default=None)
+    if newer is not None:
+        yield Remedy("pin", f"{importer.name}>={newer}")
+    elif older is not None:
+        yield Remedy("pin", f"{importer.name}<={older}")
 
 
 def _from_wheels(snapshot: Snapshot) -> bool:
