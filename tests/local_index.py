@@ -53,9 +53,9 @@ def wheel(
     return File(project, f"{module}-{version}-{tag}.whl", written.getvalue(), uploaded)
 
 
-def sdist(project: str, version: str, uploaded: str = "2022-01-01") -> File:
+def sdist(project: str, version: str, requires: Sequence[str] = (), uploaded: str = "2022-01-01") -> File:
     """It builds itself, without anything else."""
-    built = wheel(project, version)
+    built = wheel(project, version, requires)
     backend = (
         "import base64, pathlib\n"
         f"NAME, DATA = {built.name!r}, {base64.b64encode(built.content).decode()!r}\n"

@@ -16,7 +16,7 @@ from card_doctor.planning.ground import Site
 from card_doctor.planning.interpreters import Interpreter
 from card_doctor.planning.planner import Planner
 from card_doctor.planning.uv import Uv
-from local_index import serve, wheel
+from local_index import sdist, serve, wheel
 from made import LINUX, T4, Known, card, hazard
 
 H100 = Accelerator("NVIDIA H100", capability="9.0")
@@ -27,6 +27,7 @@ FILES = (
     wheel("gamma", "1.0", ["beta<1.5"]),
     wheel("helper", "1.0"),
     wheel("old", "1.0", tag="cp36-cp36m-manylinux1_x86_64"),
+    sdist("built", "1.0", requires=["beta<1.5"]),
     wheel("torch", "1.9.1", uploaded="2021-09-20"),
     wheel("torch", "1.13.1", uploaded="2022-12-15"),
     wheel("torch", "2.1.2", ["triton-like"], uploaded="2023-12-14"),
@@ -269,3 +270,11 @@ def test_an_index_is_asked_without_days_only_where_it_tells_none(plan, monkeypat
     with serve(*FILES, dated=False) as undated:
         monkeypatch.setenv("UV_DEFAULT_INDEX", undated.url)
         assert plan({"alpha": "7.0"}, Known(), date="2022-04-01").calls == 2
+
+
+def test_what_has_no_wheel_and_does_not_go_with_the_rest_is_told_by_its_requirements(plan):
+    made = plan({"transformers": "4.18.0", "built": "1.0", "beta": "1.5"}, Known())
+    (wall,) = made.blocked_by
+    assert (wall.subject, wall.message) == ("built, beta", "no set of releases has all that the card states")
+    assert wall.words.startswith("error: No solution found")
+    assert "beta<1.5" in wall.words

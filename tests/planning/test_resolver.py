@@ -154,6 +154,9 @@ def test_platforms_have_uvs_names(platform, name):
     assert python_platform(*platform) == name
 
 
+PROOF = "No solution found when resolving dependencies"
+
+
 @pytest.mark.parametrize(
     ("words", "names"),
     [
@@ -166,7 +169,8 @@ def test_platforms_have_uvs_names(platform, name):
     ],
 )
 def test_a_refusal_hangs_on_what_it_names_and_one_that_was_cut_short_on_anything(words, names):
-    assert [name for name in ("alpha", "alpha-beta", "beta", "gamma") if Refusal(words).names(name)] == names
+    refusal = Refusal(words and f"error: {PROOF}\n  cause: {words}")
+    assert [name for name in ("alpha", "alpha-beta", "beta", "gamma") if refusal.names(name)] == names
 
 
 @pytest.mark.parametrize(
@@ -181,4 +185,10 @@ def test_a_refusal_hangs_on_what_it_names_and_one_that_was_cut_short_on_anything
     ],
 )
 def test_a_refusal_tells_whether_a_python_or_a_build_from_source_may_change_it(words, python, wheels):
-    assert (Refusal(words).is_of_python, Refusal(words).is_of_wheels) == (python, wheels)
+    refusal = Refusal(words and f"error: {PROOF}\n  cause: {words}")
+    assert (refusal.is_of_python, refusal.is_of_wheels) == (python, wheels)
+
+
+def test_a_build_that_failed_proves_nothing():
+    failed = Refusal("error: Failed to build `alpha==1.0`")
+    assert (failed.is_proof, failed.names("beta"), failed.is_of_python) == (False, True, True)

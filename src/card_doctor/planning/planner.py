@@ -276,6 +276,8 @@ class Planner:
             if isinstance(built, Resolution):
                 self._from_source = frozenset(pin.name for pin in built.pins if pin.source)
                 return built, dates
+            if built.is_proof:  # and tells more than that there is no wheel
+                return built
         return refusal
 
     def _question(self, ground: Ground, draft: Draft, dates: Dates, *, by_constraints: bool = False) -> Question:

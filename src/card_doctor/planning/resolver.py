@@ -59,7 +59,7 @@ class Refusal(NamedTuple):
     @property
     def is_of_wheels(self) -> bool:
         """May what is built from source change it?"""
-        return "wheel" in self.words or self._is_cut
+        return "wheel" in self.words or not self.is_proof
 
     @property
     def is_of_python(self) -> bool:
@@ -69,11 +69,12 @@ class Refusal(NamedTuple):
     def names(self, distribution: str) -> bool:
         """May another release of that one change it? What a proof does not name has no part in it."""
         words = re.sub(r"-\s+", "-", self.words)  # older ones of uv break their lines there
-        return re.search(rf"(?<![\w.-]){re.escape(distribution)}(?![\w-])", words) is not None or self._is_cut
+        return re.search(rf"(?<![\w.-]){re.escape(distribution)}(?![\w-])", words) is not None or not self.is_proof
 
     @property
-    def _is_cut(self) -> bool:
-        return not self.words or len(self.words) >= WORDS
+    def is_proof(self) -> bool:
+        """That there is no such set, and told to the end; a build that failed proves nothing."""
+        return "No solution found" in self.words and len(self.words) < WORDS
 
 
 Answer = Union[Resolution, Refusal]
@@ -110,12 +111,14 @@ class Resolver:
         """
         anyhow = self._ask(question, preferred, wheels_only=False)
         if isinstance(anyhow, Refusal):
+            if not anyhow.is_of_python:  # then there is no set of wheels either
+                self._refused[_key(question, preferred, wheels_only=True)] = anyhow
             return anyhow
         built = frozenset(pin.name for pin in anyhow.pins if pin.source)
         return self._ask(question._replace(built=question.built | built), preferred, wheels_only=True)
 
     def _ask(self, question: Question, preferred: str, *, wheels_only: bool) -> Answer:
-        key = repr((question, preferred, wheels_only))
+        key = _key(question, preferred, wheels_only=wheels_only)
         if key in self._refused:
             return self._refused[key]
         if key not in self._answers:
@@ -180,6 +183,10 @@ class Resolver:
             name = python_platform(self._elsewhere.system, self._elsewhere.machine, self._elsewhere.libc)
             arguments += ["--python-platform", name] if name else []
         return arguments
+
+
+def _key(question: Question, preferred: str, *, wheels_only: bool) -> str:
+    return repr((question, preferred, wheels_only))
 
 
 def read_answer(pylock: str) -> Resolution:

@@ -18,7 +18,18 @@ from card_doctor.planning.index import redacted, uv_environment, without_index
 
 OLDEST = (0, 8, 4)  # --exclude-newer-package; pylock.toml is older
 WORDS = 4000  # characters of what uv says that are passed on
-ASIDE = ("warning:", "Resolved ", "Resolving ", "Using ", "Ignoring ")  # what it says beside its answer
+# What it says beside its answer.
+ASIDE = (
+    "warning:",
+    "Resolved ",
+    "Resolving ",
+    "Using ",
+    "Ignoring ",
+    "Building ",
+    "Built ",
+    "Downloading ",
+    "Downloaded ",
+)
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
@@ -143,7 +154,7 @@ def _listen(stream: IO[bytes], name: str, said: Dict[str, bytes]) -> None:
 
 def _words(err: bytes) -> str:
     text = _ESCAPES.sub("", err.decode("utf-8", "replace"))
-    lines = [line.rstrip() for line in text.splitlines() if not line.startswith(ASIDE)]
+    lines = [line.rstrip() for line in text.splitlines() if not line.lstrip().startswith(ASIDE)]
     return redacted("\n".join(lines)).strip()[:WORDS]
 
 
