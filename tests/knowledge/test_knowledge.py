@@ -103,6 +103,13 @@ def test_the_digest_tells_what_is_known(tmp_path):
     assert more != digests[2]
     (other / "releases" / "a.jsonl").write_text("")
     assert Matrices([other]).digest != more
+    more = Matrices([other]).digest
+    (toml,) = (other / "hazards").iterdir()
+    toml.with_suffix(".json").write_text("{}")  # the same, as a wheel has it too
+    assert Matrices([other]).digest == more
+    (other / "surfaces").mkdir()
+    (other / "surfaces" / "numpy-abi.json").write_text("{}")
+    assert Matrices([other]).digest != more
     assert Matrices().digest == Matrices().digest
     assert Matrices().digest not in digests
 

@@ -55,14 +55,16 @@ class Matrices:
     def digest(self) -> str:
         """Tells whether two reports were made with the same knowledge. What people write is TOML and counts with its
         bytes; what a script generates is megabytes and counts with its size, which every new release changes; a card
-        stands in its report itself. JSON is TOML again, made for the wheel, and does not count.
+        stands in its report itself. JSON beside a TOML is that again, made for the wheel, and does not count.
         """
         import hashlib  # noqa: PLC0415  it loads a library of ciphers, and a plan has no digest
 
         digest = hashlib.blake2b(digest_size=6)
         for directory in self.directories:
-            files = (*directory.glob("*.toml"), *directory.glob("*/*"))
-            for path in sorted(path for path in files if path.suffix != ".json" and path.is_file()):
+            files = {*directory.glob("*.toml"), *directory.glob("*/*")}
+            for path in sorted(path for path in files if path.is_file()):
+                if path.suffix == ".json" and path.with_suffix(".toml") in files:
+                    continue
                 whole = path.suffix == ".toml" and path.parent.name != "cards"
                 content = path.read_bytes() if whole else b"%d" % path.stat().st_size
                 name = path.relative_to(directory).as_posix()
