@@ -74,7 +74,9 @@ class Known(msgspec.Struct, eq=False):  # as the real one, it is itself alone
     ) -> Iterator[Need]:
         return (need for need in self.told_needs if need.importer in packages and need.provider in packages)
 
-    def reached(self, packages: Mapping[str, Package]) -> Collection[str]:
+    def reached(
+        self, packages: Mapping[str, Package], declared: Callable[[Package], Collection[str]]
+    ) -> Collection[str]:
         return self.told_reached
 
     def compiled_for(self, package: Package, python: Optional[Python]) -> Optional[Tuple[BinarySurface, ...]]:

@@ -151,3 +151,11 @@ def test_what_no_training_loop_imports_is_left_alone(tmp_path):
     unread = Package("app", "7.0.0", requires=("lib",))
     assert alone(torch, unread, lib, far) == {"far"}, "app 7.0.0 was not read: it may import all that it declares"
     assert alone(Package("torch", "3.0"), app, lib) == set(), "what was not read may import anything"
+
+
+def test_what_needs_something_absent_that_its_importer_knows_may_be_asked_for_first(tmp_path):
+    known = takes(tmp_path, read=Read(("app", "lib"), {"torch": {"1.10.1": ("app", "lib")}, "app": {"1.0.0": ()}}))
+    torch, app, lib = Package("torch", "1.10.1"), Package("app", "1.0.0", requires=("lib",)), Package("lib", "5.0")
+    assert known.reached({"torch": torch, "app": app, "lib": lib}, declared) == {"torch", "app", "lib"}
+    assert known.reached({"torch": torch, "app": app}, declared) == {"torch"}
+    assert known.unreached({"torch": torch, "app": app}, declared) == {"app"}

@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Seq
 from packaging.version import Version
 
 from card_doctor.checks.registry import check
-from card_doctor.checks.requirements import Declared, holds, readable, requirements_of
+from card_doctor.checks.requirements import Declared, holds, readable, required_by, requirements_of
 from card_doctor.model import (
     Binaries,
     BinarySurface,
@@ -423,7 +423,9 @@ def _is_imported(case: Case, name: str) -> Optional[bool]:
     binaries, packages = case.binaries, case.snapshot.packages
     standard = {one for by, names in _STANDARD.items() if by in packages for one in names}
     if binaries is None:
-        return name in standard or name in case.knowledge.reached(packages)
+        return name in standard or name in case.knowledge.reached(
+            packages, lambda package: required_by(package, case.snapshot.python)
+        )
     if binaries.reached is None:
         return True if name in standard else None
     return name in binaries.reached

@@ -96,9 +96,9 @@ class Matrices:
         """Was what this release takes (from that one) read from the wheels?"""
         return self._takes.has_read(importer, provider)
 
-    def reached(self, packages: Mapping[str, Package]) -> Set[str]:
+    def reached(self, packages: Mapping[str, Package], declared: Declares) -> Set[str]:
         """What the training loop imports for sure, as far as it was read from the wheels."""
-        return self._takes.reached(packages)
+        return self._takes.reached(packages, declared)
 
     @cached_property
     def _takes(self) -> Takes:

@@ -103,20 +103,33 @@ class Takes:
         version = self._stand_in(importer)
         return None if version is None else self.read.importers[importer.name][version]
 
-    def reached(self, packages: Mapping[str, Package]) -> Set[str]:
+    def reached(self, packages: Mapping[str, Package], declared: Declares) -> Set[str]:
         """The distributions that the training loop imports for sure, as far as was read."""
-        return self._reached(packages, LOOP, lambda _: ())
+        return self._reached(packages, LOOP, declared, unread=False)
 
     def _reached(
-        self, packages: Mapping[str, Package], start: Iterable[str], unread: Callable[[Package], Iterable[str]]
+        self,
+        packages: Mapping[str, Package],
+        start: Iterable[str],
+        declared: Declares,
+        *,
+        unread: bool,
     ) -> Set[str]:
-        """What is imported from `start` on; `unread` tells what to think of a release that was not read."""
+        """What is imported from `start` on, for sure. With `unread`, a release that was not read imports all that it
+        declares. What needs something that is not there, and that its importer imports too, may be asked for first
+        (transformers before 4.30 imports scikit-learn where there is scipy as well).
+        """
         todo = [name for name in start if name in packages]
         reached = set(todo)
         while todo:
             package = packages[todo.pop()]
             known = self._imports(package)
-            new = set(unread(package) if known is None else known) & set(packages) - reached
+            if known is None:
+                new = set(declared(package)) if unread else set()
+            else:
+                lacking = set(known) - set(packages)
+                new = {one for one in known if one in packages and lacking.isdisjoint(declared(packages[one]))}
+            new = new & set(packages) - reached
             reached |= new
             todo += new
         return reached
@@ -127,7 +140,9 @@ class Takes:
         """
         if any(self._imports(packages[name]) is None for name in LOOP if name in packages):
             return set()
-        return set(self.read.sought) & set(packages) - self._reached(packages, [*LOOP, *TRAINERS], declared)
+        return set(self.read.sought) & set(packages) - self._reached(
+            packages, [*LOOP, *TRAINERS], declared, unread=True
+        )
 
     def needs(
         self,
@@ -140,7 +155,7 @@ class Takes:
         """What these releases take from each other and do not have, for sure. Of what is not installed at all, in a
         list that is `complete`, only what they do not ask for first is told: what they declare, or should.
         """
-        reached = self.reached(packages)
+        reached = self.reached(packages, declared)
         for asker, unasked in self._unasked(packages) if complete else ():
             if unasked.provider not in packages:
                 take = Take(asker.name, unasked.module, "", ())

@@ -156,7 +156,9 @@ class Knowledge(Protocol):
         """What no training loop of these packages imports, as it was read from the wheels."""
         ...
 
-    def reached(self, packages: Mapping[str, Package]) -> Collection[str]:
+    def reached(
+        self, packages: Mapping[str, Package], declared: Callable[[Package], Collection[str]]
+    ) -> Collection[str]:
         """What the training loop imports for sure, as far as it was read from the wheels."""
         ...
 
