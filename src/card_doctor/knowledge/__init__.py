@@ -86,7 +86,7 @@ class Matrices:
         wheels.
         """
         yield from self._takes.needs(packages, self.releases, declared, complete=complete)
-        yield from self._enforced_versions.needs(packages, self._takes.reached(packages))
+        yield from self._enforced_versions.needs(packages, self._takes.reached(packages, declared))
 
     def unreached(self, packages: Mapping[str, Package], declared: Declares) -> Set[str]:
         """What no training loop of these packages imports, as it was read from the wheels."""
