@@ -65,7 +65,7 @@ def main() -> None:
         recorded = [sys.executable, "-c", RECORDED, str(folder), *words]
         subprocess.run(recorded, env=ENVIRONMENT, stdout=subprocess.DEVNULL, check=True)
         questions: List[List[str]] = json.loads((folder / "asked.json").read_text())
-        plan, uv = [sys.executable, "-m", "card_doctor", *words], questions[-1]
+        plan, uv = [str(Path(sys.executable).with_name("card-doctor")), *words], questions[-1]
         for warming in (plan, uv):
             cost(warming)
         pairs = [(cost(plan), cost(uv)) for _ in range(asked.runs)]
