@@ -45,7 +45,7 @@ from card_doctor.surfaces import walk as walking
 from card_doctor.surfaces.following import Frame, Row
 from card_doctor.surfaces.values import Module
 
-DISTRIBUTIONS = ("transformers", "datasets", "pandas", "accelerate", "huggingface-hub", "tokenizers")
+DISTRIBUTIONS = ("transformers", "datasets", "pandas")
 _REQUIREMENT = re.compile(r"([A-Za-z][\w.-]*)((?:(?:[<>=!]=|[<>])\d[\w.]*,?)+)")
 
 

@@ -235,6 +235,7 @@ TRAINS = {
         ({}, []),
         ({"numpy": "2.0.2", "pyarrow": "16.1.0", "pandas": "2.2.2"}, [("numpy-abi", "torch", "numpy<2")]),
         ({"pandas": "3.1.1"}, [("enforced-version", "pandas", "numpy>=2.0.2")]),
+        ({"tokenizers": "0.19.1"}, [("enforced-version", "transformers", "tokenizers<0.19,>=0.14")]),
     ],
 )
 def test_releases_are_judged_like_installed_ones(changed, breaks):
