@@ -135,7 +135,7 @@ def test_what_is_too_old_to_be_used_is_told_with_the_release_that_the_files_ask_
     )
     (finding,) = findings(need)
     assert finding.message.endswith("): Trainer requires the PyTorch library but it was not found")
-    assert finding.needs == "torch>=2.1.0"
+    assert finding.needs == ">=2.1.0"
     assert finding.because.endswith("It asks for torch>=2.1.0 (u.py:251).")
     assert [remedy.requirement for remedy in finding.remedies] == ["torch>=2.1.0"]
 

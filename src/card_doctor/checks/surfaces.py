@@ -187,12 +187,13 @@ def _finding(case: Case, needs: List[Need], *, subject: str, message: str, takes
     breaks, severity = _weight(first)
     provider = case.snapshot.packages.get(first.provider or "")
     chain = [_at(step) for step in first.chain]
+    wants = parse(first.wants)
     return Finding(
         id=f"packages/{'enforced-version' if first.kind == 'enforced' else first.kind}",
         severity=severity,
         subject=subject,
         found=provider.version if provider else None,
-        needs=first.wants or None,
+        needs=str(wants.specifier) if wants else None,
         message=message,
         because=_because(first),
         breaks=breaks,
