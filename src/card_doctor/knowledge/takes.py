@@ -10,6 +10,7 @@ from typing import (
     Callable,
     Collection,
     Dict,
+    Generic,
     Iterable,
     Iterator,
     List,
@@ -60,13 +61,29 @@ class Read(msgspec.Struct, frozen=True):
     unasked: Dict[str, Dict[str, Tuple[Unasked, ...]]] = {}
 
 
+class _Last(Generic[T]):
+    """An answer about one environment: several checks ask for it in a row."""
+
+    def __init__(self) -> None:
+        self._asked: Optional[Dict[str, Tuple[str, Tuple[str, ...]]]] = None
+        self._answer: List[T] = []
+
+    def of(self, packages: Mapping[str, Package], answer: Callable[[], T]) -> T:
+        asked = {name: (package.version, package.requires) for name, package in packages.items()}
+        if asked != self._asked:
+            self._asked, self._answer = asked, [answer()]
+        return self._answer[0]
+
+
 class Takes:
     """By provider, read when it is asked for."""
 
     def __init__(self, directories: Sequence[Path]) -> None:
         self._folders = [directory / KIND for directory in directories]
         self._known: Dict[str, Tuple[Take, ...]] = {}
-        self._last: Tuple[Dict[str, str], Tuple[Need, ...]] = {}, ()  # several checks ask of one environment in a row
+        self._last_lacking: _Last[Tuple[Need, ...]] = _Last()
+        self._last_reached: _Last[Set[str]] = _Last()
+        self._last_unreached: _Last[Set[str]] = _Last()
 
     @cached_property
     def read(self) -> Read:
@@ -105,7 +122,7 @@ class Takes:
 
     def reached(self, packages: Mapping[str, Package], declared: Declares) -> Set[str]:
         """The distributions that the training loop imports for sure, as far as was read."""
-        return self._reached(packages, LOOP, declared, unread=False)
+        return self._last_reached.of(packages, lambda: self._reached(packages, LOOP, declared, unread=False))
 
     def _reached(
         self,
@@ -138,6 +155,9 @@ class Takes:
         """Those that neither the training loop imports for sure nor another of the `TRAINERS`, though a release that
         was not read imported all that it declares.
         """
+        return self._last_unreached.of(packages, lambda: self._left_alone(packages, declared))
+
+    def _left_alone(self, packages: Mapping[str, Package], declared: Declares) -> Set[str]:
         if any(self._imports(packages[name]) is None for name in LOOP if name in packages):
             return set()
         return set(self.read.sought) & set(packages) - self._reached(
@@ -163,10 +183,7 @@ class Takes:
                 yield _need(take, asker, unasked.provider, None, place, loop=asker.name in reached)
         for asker, name, take, place in self._absent(packages, declared) if complete else ():
             yield _need(take, asker, name, None, place, loop=asker.name in reached)
-        versions = {name: package.version for name, package in packages.items()}
-        if versions != self._last[0]:
-            self._last = versions, tuple(self._lacking(packages, releases, reached))
-        yield from self._last[1]
+        yield from self._last_lacking.of(packages, lambda: tuple(self._lacking(packages, releases, reached)))
 
     def _lacking(
         self, packages: Mapping[str, Package], releases: Callable[[str], Mapping[str, Release]], reached: Set[str]
