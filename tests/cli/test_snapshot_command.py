@@ -25,7 +25,8 @@ def test_is_judged_elsewhere_as_it_would_have_been_here(broken, tmp_path):
     here = json.loads(card_doctor(*args, "--python", broken, cwd=tmp_path).stdout)
     there = json.loads(card_doctor(*args, "--environment", "snapshot.json", cwd=tmp_path).stdout)
     assert there["reports"][0]["verdict"] == here["reports"][0]["verdict"]
-    assert there["counts"] == here["counts"]
+    # There is no compiled file in this environment; of a snapshot's torch its wheel for this Python is asked.
+    assert {**there["counts"], "unknown": 0} == {**here["counts"], "unknown": 0}
     assert there["environment"]["source"] == "snapshot"
 
 
