@@ -64,10 +64,12 @@ def test_it_reads_what_pyelftools_reads(path):
         undefined = {one.name for one in symbols if one.entry.st_shndx == "SHN_UNDEF" and one.name}
         weak = {one.name for one in symbols if one.entry.st_info.bind == "STB_WEAK"}
         assert set(ours.undefined()) == undefined - weak
+        assert all(map(ours.names, undefined))
         defined = {one.name for one in symbols if one.entry.st_shndx != "SHN_UNDEF" and one.name}
         assert all(ours.defines(name) for name in sorted(defined)[:200])
         assert not any(ours.defines(name) for name in sorted(undefined - defined)[:50])
         assert not ours.defines("no_such_function")
+        assert not ours.names("no_such_function")
 
 
 def test_a_search_path_and_the_symbols_of_a_library_that_defines_none(tmp_path):

@@ -91,8 +91,8 @@ def _listed(listed: str) -> Iterator[str]:
 
 def read_binary(package: Package) -> BinarySurface:
     """What the compiled files of `package` say. Those that can't be read are its gaps; the others are read."""
-    reader = _Reader(package)
     files = compiled_files(package)
+    reader = _Reader(package, is_torch=any(posixpath.basename(file) == "libc10.so" for file in files or ()))
     if files is None or (package.editable and not files):
         reader.gaps.append((package.info or package.name, "it keeps no list of its files"))
     for file in files or ():
@@ -108,8 +108,9 @@ class _File(NamedTuple):
 
 
 class _Reader:
-    def __init__(self, package: Package) -> None:
+    def __init__(self, package: Package, *, is_torch: bool) -> None:
         self.package = package
+        self.is_torch = is_torch  # whose own libraries find each other
         self.location = package.location or ""
         self.files: Dict[str, _File] = {}
         self.modules: Dict[str, Set[str]] = {}  # by their path without tag and suffix
@@ -148,11 +149,10 @@ class _Reader:
         folder = posixpath.dirname(file)
         for path in elf.run_path:
             self.search.add(posixpath.normpath(_ORIGIN.sub(lambda _: folder or ".", path)))
-        undefined = frozenset(elf.undefined())
-        if "PyErr_Format" in undefined:  # what reports a NumPy that does not fit
+        if elf.names("PyErr_Format"):  # what reports a NumPy that does not fit
             self.numpy_api(file, elf)
-        if any(map(TORCH_LIBRARY.match, elf.needed)):
-            symbols = tuple(sorted(filter(_TORCH_SYMBOL.match, undefined)))
+        if any(map(TORCH_LIBRARY.match, elf.needed)) and not self.is_torch:
+            symbols = tuple(sorted(set(filter(_TORCH_SYMBOL.match, elf.undefined()))))
             if symbols:
                 self.torch.append(TorchUse(file, symbols))
 
@@ -177,7 +177,7 @@ class _Reader:
             numpy=tuple(sorted(numpy, key=lambda api: (-api.count, api.file))),
             abis=tuple(sorted({tuple(sorted(tags)) for tags in self.modules.values()})),
             links=tuple(self.links()),
-            torch=tuple(self.torch if "libc10.so" not in self.libraries else ()),
+            torch=tuple(self.torch),
             libraries=tuple(sorted(set(self.libraries) - set(map(posixpath.basename, self.module_files)))),
             search=tuple(sorted(self.search - set(map(posixpath.dirname, self.files)))),
             gaps=tuple(self.gaps),

@@ -18,7 +18,7 @@ X86_64 = 62
 _LOAD, _DYNAMIC = 1, 2
 _WRITABLE = 2
 _PROGRAM_BITS, _DYNAMIC_SYMBOLS = 1, 11
-_NEEDED, _STRTAB, _SYMTAB, _SONAME, _RPATH, _RUNPATH, _HASH = 1, 5, 6, 14, 15, 29, 4
+_NEEDED, _STRTAB, _SYMTAB, _STRSZ, _SONAME, _RPATH, _RUNPATH, _HASH = 1, 5, 6, 10, 14, 15, 29, 4
 _GNU_HASH, _VERDEF, _VERNEED = 0x6FFFFEF5, 0x6FFFFFFC, 0x6FFFFFFE
 _ADDRESSES = frozenset({_STRTAB, _SYMTAB, _HASH, _GNU_HASH, _VERDEF, _VERNEED})
 _SYMBOL = struct.Struct("<IBBHQQ")  # name, info, other, section, value, size
@@ -164,6 +164,11 @@ class Elf:
         for fields in _SYMBOL.iter_unpack(self._slice(start, self._symbols() * _SYMBOL.size)):
             if fields[3] == 0 and fields[0] and fields[1] >> 4 != _WEAK:
                 yield self._string(fields[0])
+
+    def names(self, text: str) -> bool:
+        """Does the name of one of its symbols end so? It takes no look at each."""
+        start, size = self.tags.get(_STRTAB, 0), self.tags.get(_STRSZ, 0)
+        return self.data.find(text.encode() + b"\0", start, start + size) >= 0
 
     def _symbols(self) -> int:
         """How many symbols there are, or how many come before the first that is defined."""
