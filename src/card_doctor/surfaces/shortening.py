@@ -23,6 +23,8 @@ _HEAD = re.compile(
 )
 _FIRST_OF_BODY = re.compile(rb"(?:[ \t]*(?:\#[^\n]*)?\n)*([ \t]*)[^\s#]")
 _QUOTES_IN_COMMENT = re.compile(rb"#[^\n\"']*(?:\"\"\"|''')")
+_LINE_OF_COMMENT = re.compile(rb"^[ \t]*#[^\n]*", re.MULTILINE)
+_COMMENT_AFTER_CODE = re.compile(rb"[ \t]#[^\n\"']*(?:\"\"\"|''')")
 # A name that a line of the outermost level defines, and names that it imports.
 _DEFINED = re.compile(rb"\n(?:(?:def|class|async def) +(\w+)|(\w+) *(?::[^=\n]*)?=[^=])")
 _TAKEN = re.compile(rb"\nfrom +[\w.]+ +import +(\([^)#]*\)|[\w ,]+)(?=\n)")
@@ -36,10 +38,25 @@ def _ends(indent: bytes) -> re.Pattern[bytes]:
 
 def shorten(source: bytes) -> Tuple[bytes, Told]:
     """The short form, and what was taken out of it. It need not be Python where the source is."""
-    if b'\'"""' in source or b"\"'''" in source or _QUOTES_IN_COMMENT.search(source):
-        return source, {}  # where strings end can't be told by counting (a few of a thousand modules)
+    quotes = _quotes(source)
+    if quotes is None:
+        return source, {}
     told: Told = {}
-    return _without_docstrings(_without_functions(source, told)), told
+    return _without_docstrings(_without_functions(source, quotes, told)), told
+
+
+@functools.lru_cache(maxsize=64)
+def _quotes(source: bytes) -> Optional[bytes]:
+    """The source with blanks for the quotes in lines of comments, so that they can be counted; None where that does not
+    tell which of them begin and end strings (a few of a thousand modules).
+    """
+    if b'\'"""' in source or b"\"'''" in source:
+        return None
+    if _QUOTES_IN_COMMENT.search(source) is None:
+        return source
+    source = _LINE_OF_COMMENT.sub(lambda line: line[0].replace(b'"""', b"   ").replace(b"'''", b"   "), source)
+    odd = source.count(b'"""') % 2 or source.count(b"'''") % 2
+    return None if odd or _COMMENT_AFTER_CODE.search(source) else source
 
 
 def shown_names(source: bytes) -> Set[str]:
@@ -65,18 +82,19 @@ def last_line(source: bytes, start: int, first: int, last: int) -> int:
     """The last line of a function that begins on the line `first`, which begins at `start`, and whose body was
     left out, so that it was thought to end with `last`.
     """
-    at = start
-    while True:
+    at, quotes = start, _quotes(source)
+    while quotes is not None:
         found = _DEF.search(source, at)
         if found is None or source.count(b"\n", start, found.start()) > last - first:
             return last
-        part = _function(source, found)
+        part = _function(source, quotes, found)
         if part is not None:
             return max(last, first + source.count(b"\n", start, part.end) - 1)
         at = found.end()
+    return last
 
 
-def _function(source: bytes, found: re.Match[bytes]) -> Optional[_Part]:
+def _function(source: bytes, quotes: bytes, found: re.Match[bytes]) -> Optional[_Part]:
     start = source.rfind(b"\n", 0, found.start()) + 1
     before = source[start : found.start()]
     if before.strip() not in {b"", b"async"}:
@@ -97,12 +115,12 @@ def _function(source: bytes, found: re.Match[bytes]) -> Optional[_Part]:
         return None
     after = _ends(indent).search(source, first.end() - 1)
     end = after.start() + 1 if after else len(source)
-    if source.count(b'"""', body, end) % 2 or source.count(b"'''", body, end) % 2:
+    if quotes.count(b'"""', body, end) % 2 or quotes.count(b"'''", body, end) % 2:
         return None  # it ends inside of a string
     return _Part(start, body, end, indent, first[1], plain[1] if plain else None)
 
 
-def _without_functions(source: bytes, told: Told) -> bytes:
+def _without_functions(source: bytes, quotes: bytes, told: Told) -> bytes:
     """Bodies make up two thirds of what is parsed."""
     pieces: List[bytes] = []
     kept = at = 0  # copied up to here; where to look on
@@ -113,13 +131,13 @@ def _without_functions(source: bytes, told: Told) -> bytes:
         if found is None:
             pieces.append(source[kept:])
             return b"".join(pieces)
-        part = _function(source, found)
+        part = _function(source, quotes, found)
         if part is None:
             at = found.end()
             continue
         line += source.count(b"\n", counted, part.start)
-        double += source.count(b'"""', counted, part.start)
-        single += source.count(b"'''", counted, part.start)
+        double += quotes.count(b'"""', counted, part.start)
+        single += quotes.count(b"'''", counted, part.start)
         counted = part.start
         if double % 2 or single % 2:
             at = found.end()
@@ -156,13 +174,14 @@ def _closes_last(head: bytes) -> bool:
 
 def _without_docstrings(source: bytes) -> bytes:
     """Of what is left, those of classes are a quarter."""
-    if b"'''" in source:
+    quotes = _quotes(source)
+    if quotes is None or b"'''" in quotes:
         return source  # which of the quotes are in a string of the other kind is not told
     pieces: List[bytes] = []
     kept = at = 0
     while True:
-        opened = source.find(b'"""', at)
-        closed = source.find(b'"""', opened + 3)
+        opened = quotes.find(b'"""', at)
+        closed = quotes.find(b'"""', opened + 3)
         if opened < 0 or closed < 0:
             pieces.append(source[kept:])
             return b"".join(pieces)
