@@ -26,6 +26,7 @@ FILES = (
     *(wheel("beta", version, uploaded=day) for version, day in DAYS.items()),
     wheel("gamma", "1.0", ["beta<1.5"]),
     wheel("helper", "1.0"),
+    wheel("delta", "1.0", ["helper"]),
     wheel("old", "1.0", tag="cp36-cp36m-manylinux1_x86_64"),
     sdist("built", "1.0", requires=["beta<1.5"]),
     wheel("torch", "1.9.1", uploaded="2021-09-20"),
@@ -278,3 +279,13 @@ def test_what_has_no_wheel_and_does_not_go_with_the_rest_is_told_by_its_requirem
     assert (wall.subject, wall.message) == ("built, beta", "no set of releases has all that the card states")
     assert wall.words.startswith("error: No solution found")
     assert "beta<1.5" in wall.words
+
+
+def test_what_is_declared_is_left_to_the_resolver_though_we_know_no_release_that_old(plan):
+    anywhere = ("py3-none-any",)
+    delta = {"1.0": Release("1.0", "2022-01-01", anywhere, requires=("helper",))}
+    knowledge = Known(told_releases={"delta": delta, "helper": {"2.0": Release("2.0", "2024-01-01", anywhere)}})
+    need = hazard("no-helper", {"delta": ""}, ["helper"], missing=("helper",), subject="helper")
+    knowledge.told_hazards = (need,)
+    made = plan({"delta": "1.0"}, knowledge)
+    assert (made.requirements, made.differences) == (("delta==1.0", "helper==1.0"), ())

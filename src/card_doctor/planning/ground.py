@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 import msgspec
 from packaging.specifiers import SpecifierSet
@@ -222,6 +222,11 @@ class Ground:
                 if self._take(declared.name, versions, wanted, date, dates):
                     queue.append(declared.name)
         return versions
+
+    def declared(self, versions: Mapping[str, str]) -> Set[str]:
+        """The distributions that these releases require."""
+        packages = self._packages(versions).values()
+        return {declared.name for package in packages for declared in requirements_of(package, self.python)}
 
     def _take(
         self,

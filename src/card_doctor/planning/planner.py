@@ -242,11 +242,13 @@ class Planner:
         date = base_date(ground, draft, self._date)
         for _ in range(ROUNDS):
             versions = ground.foresee(draft, date, {})
-            # That what is declared holds is the resolver's own business, and what we know no release of it may bring.
+            # That what is declared holds, and is there, is the resolver's own business: it may have releases that are
+            # older than those we know. What we know no release of it may bring.
+            brought = ground.declared(versions) - set(versions)
             found = [
                 one
                 for one in ground.problems(versions, complete=True)
-                if one.id not in DECLARED and self._site.knowledge.releases(one.subject)
+                if one.id not in DECLARED and one.subject not in brought and self._site.knowledge.releases(one.subject)
             ]
             mended = mend(ground, draft, found, only_add=True).draft
             if mended == draft:
