@@ -432,6 +432,16 @@ def test_versions_that_are_enforced(tmp_path, check, stops):
         assert found[0].message.startswith("lib>=3 is required")
 
 
+@pytest.mark.parametrize(
+    "says", ["Please upgrade lib to >= 3 for torch", "torch wants lib of a version >= 3", "lib>=3 is wanted"]
+)
+def test_the_one_that_a_stop_is_about(tmp_path, says):
+    """Its version was asked for long before."""
+    app = f"import lib\nversion = lib.__version__\nold = version < '3'\nif old:\n    raise ImportError('{says}')"
+    (found,) = needs(tmp_path / "site", app)
+    assert (found.kind, found.provider) == ("enforced", "lib")
+
+
 def test_a_module_that_this_python_can_not_parse(tmp_path):
     site = tmp_path / "site"
     new = {"p/__init__.py": "def f(x):\n    match x:\n        case 1:\n            return 2\n"}

@@ -73,6 +73,7 @@ from card_doctor.surfaces.values import (
 
 # `accelerate>=0.20.1`, `transformers[torch] >= 4.0`
 _NAMED = re.compile(r"([A-Za-z][A-Za-z0-9._-]*[A-Za-z0-9])(?:\[[\w,-]+\])?\s*(?:[<>=!~]=|[<>])\s*v?\d")
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9._-]*[A-Za-z0-9]")
 
 
 class Follower(Calls):
@@ -562,14 +563,16 @@ class Follower(Calls):
 
     def blamed(self, frame: Frame, message: str) -> Optional[str]:
         """The distribution that a stop is about: one that is named with a version, of those that were asked for,
-        or the last of these.
+        or the last of these; where none was, the first that is installed of all words ("upgrade numpy to >= 2").
         """
         named = [name for name in _NAMED.findall(message) if not self.is_own(frame.module, name)]
         for since in (self.mark, frame.entered if frame.kind == "call" else self.mark):
             asked = [name for name in self.consulted[since:][:-20:-1] if not self.is_own(frame.module, name)]
             if asked:
                 return next((name for name in named if name in asked), asked[0])
-        return named[0] if named else None
+        words = [*named, *_WORD.findall(message)] if named else []
+        installed = (name for name in words if self.environment.installed(name))
+        return next((name for name in installed if not self.is_own(frame.module, name)), named[0] if named else None)
 
     def is_own(self, module: Module, name: str) -> bool:
         return name.replace("-", "_") == module.name.partition(".")[0] or self.same_distribution(module, name)
