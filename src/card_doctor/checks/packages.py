@@ -64,9 +64,9 @@ def declared_requirement(case: Case) -> Iterator[Finding]:
     """Does every requirement hold that an installed distribution declares?
 
     The same question as `pip check`, with its markers and extras of extras. Of a file that lists versions alone, what
-    is known of those releases is asked. A requirement that does not hold is
-    no proof that training fails: one in five environments that train violate one. It breaks for sure only where
-    the package compares it itself when it is imported, as transformers does with its core dependencies.
+    is known of those releases is asked. A requirement that does not hold is no proof that training fails: one in five
+    environments that train violate one. It breaks for sure only where the package compares it itself when it is
+    imported, as transformers does with its core dependencies.
 
     Example: transformers 4.44.2 requires tokenizers >=0.19,<0.20, and 0.23.3 is installed.
     Remedy: install a release in the range.

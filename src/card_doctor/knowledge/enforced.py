@@ -12,7 +12,7 @@ import msgspec
 from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
-from card_doctor.errors import MatrixError
+from card_doctor.knowledge.files import decoded
 from card_doctor.model import Need, Package, Step
 
 FILE = "surfaces/enforced.json"
@@ -44,12 +44,9 @@ class EnforcedVersions:
 
     @cached_property
     def _known(self) -> Dict[str, Tuple[Insists, ...]]:
-        try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Dict[str, Tuple[Insists, ...]])
-        except FileNotFoundError:
+        if not self._path.exists():
             return {}
-        except msgspec.DecodeError as error:
-            raise MatrixError(f"{self._path}: {error}") from None
+        return decoded(self._path, self._path.read_bytes(), Dict[str, Tuple[Insists, ...]])
 
     def needs(self, packages: Mapping[str, Package], reached: Collection[str]) -> Iterator[Need]:
         """What these releases insist on and do not have. What is not installed at all is not compared."""

@@ -11,7 +11,7 @@ from typing import Dict, Optional, Tuple
 import msgspec
 from packaging.version import InvalidVersion, Version
 
-from card_doctor.errors import MatrixError
+from card_doctor.knowledge.files import decoded
 from card_doctor.model import BinarySurface, NumpyApi, Package, Python
 
 FILE = "surfaces/numpy-abi.json"
@@ -36,12 +36,9 @@ class NumpyAbi:
 
     @cached_property
     def _known(self) -> Dict[str, Tuple[CompiledFor, ...]]:
-        try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Dict[str, Tuple[CompiledFor, ...]])
-        except FileNotFoundError:
+        if not self._path.exists():
             return {}
-        except msgspec.DecodeError as error:
-            raise MatrixError(f"{self._path}: {error}") from None
+        return decoded(self._path, self._path.read_bytes(), Dict[str, Tuple[CompiledFor, ...]])
 
     def of(self, package: Package, python: Optional[Python]) -> Optional[Tuple[BinarySurface, ...]]:
         """What the wheel of that release says for that Python; where it is not known which it is, what each of its

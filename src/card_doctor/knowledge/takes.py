@@ -19,14 +19,13 @@ from typing import (
     Sequence,
     Set,
     Tuple,
-    Type,
     TypeVar,
 )
 
 import msgspec
 from packaging.version import InvalidVersion, Version
 
-from card_doctor.errors import MatrixError
+from card_doctor.knowledge.files import decoded
 from card_doctor.model import Need, Package, Release, Step, Take
 
 T = TypeVar("T")
@@ -88,13 +87,13 @@ class Takes:
     @cached_property
     def read(self) -> Read:
         path = self._folders[0] / READ
-        return _decoded(path, path.read_bytes(), Read) if path.exists() else Read()
+        return decoded(path, path.read_bytes(), Read) if path.exists() else Read()
 
     def of(self, provider: str) -> Tuple[Take, ...]:
         if provider not in self._known:
             paths = [folder / f"{provider}.jsonl" for folder in self._folders]
             lines = [(path, line) for path in paths if path.exists() for line in path.read_bytes().splitlines()]
-            self._known[provider] = tuple(_decoded(path, line, Take) for path, line in lines)
+            self._known[provider] = tuple(decoded(path, line, Take) for path, line in lines)
         return self._known[provider]
 
     def has_read(self, importer: Package, provider: Optional[Package] = None) -> bool:
@@ -251,10 +250,3 @@ def _series(version: str) -> Optional[Tuple[int, ...]]:
         return (*Version(version).release, 0)[:2]
     except InvalidVersion:
         return None
-
-
-def _decoded(path: Path, content: bytes, kind: Type[T]) -> T:
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except msgspec.DecodeError as error:
-        raise MatrixError(f"{path}: {error}") from None
