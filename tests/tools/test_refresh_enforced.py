@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import importlib.util
 import io
 import sys
 import zipfile
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,20 +10,10 @@ import pytest
 from card_doctor.knowledge.enforced import Insists, Stop
 from local_index import File, serve
 
-pytest.importorskip("tomllib", reason="the tool is for Python 3.11 and newer")
-pytest.importorskip("pypi_simple", reason="the tool's own requirements are not installed")
-pytest.importorskip("remotezip", reason="the tool's own requirements are not installed")
-
-TOOLS = Path(__file__).parents[2] / "tools"
-
 
 @pytest.fixture
-def tool(monkeypatch):
-    monkeypatch.syspath_prepend(str(TOOLS))
-    spec = importlib.util.spec_from_file_location("refresh_enforced", TOOLS / "refresh_enforced.py")
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "refresh_enforced", module)  # its processes look for it there
-    spec.loader.exec_module(module)
+def tool(load_tool, monkeypatch):
+    module = load_tool("refresh_enforced")
     monkeypatch.setattr(module, "releases_of", lambda knowledge, name: ["0.4.1", "0.4.2"])
     return module
 

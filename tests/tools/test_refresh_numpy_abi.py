@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import io
 import sys
 import zipfile
@@ -14,20 +13,10 @@ from card_doctor.model import NumpyApi
 from compiled import NUMPY_1, NUMPY_2, compiled, on_x86_64
 from local_index import File, serve
 
-pytest.importorskip("tomllib", reason="the tool is for Python 3.11 and newer")
-pytest.importorskip("pypi_simple", reason="the tool's own requirements are not installed")
-pytest.importorskip("remotezip", reason="the tool's own requirements are not installed")
-
-TOOLS = Path(__file__).parents[2] / "tools"
-
 
 @pytest.fixture
-def tool(monkeypatch):
-    monkeypatch.syspath_prepend(str(TOOLS))
-    spec = importlib.util.spec_from_file_location("refresh_numpy_abi", TOOLS / "refresh_numpy_abi.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool):
+    return load_tool("refresh_numpy_abi")
 
 
 def wheel(version: str, tag: str, *libraries: Path) -> File:

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import importlib.util
 import io
 import sys
 import zipfile
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,20 +11,10 @@ from card_doctor.knowledge.takes import Read, Unasked
 from card_doctor.model import Take
 from local_index import File, serve
 
-pytest.importorskip("tomllib", reason="the tool is for Python 3.11 and newer")
-pytest.importorskip("pypi_simple", reason="the tool's own requirements are not installed")
-pytest.importorskip("remotezip", reason="the tool's own requirements are not installed")
-
-TOOLS = Path(__file__).parents[2] / "tools"
-
 
 @pytest.fixture
-def tool(monkeypatch):
-    monkeypatch.syspath_prepend(str(TOOLS))
-    spec = importlib.util.spec_from_file_location("refresh_surfaces", TOOLS / "refresh_surfaces.py")
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "refresh_surfaces", module)  # its processes look for it there
-    spec.loader.exec_module(module)
+def tool(load_tool, monkeypatch):
+    module = load_tool("refresh_surfaces")
     # Of those that are known, the wheels that are made here.
     there = {"evaluate": ["0.4.2"], "huggingface-hub": ["0.36.0", "1.2.3"]}
     monkeypatch.setattr(module, "releases_of", lambda knowledge, name: there[name])
